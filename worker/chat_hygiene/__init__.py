@@ -1,0 +1,1 @@
+"""chat-hygiene: retention for WhatsApp inboxes, with proof."""

@@ -1,0 +1,1 @@
+"""Pure vocabulary: facts, errors, states and legal moves, decisions. No I/O, no clock."""

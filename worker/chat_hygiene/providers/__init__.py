@@ -1,0 +1,1 @@
+"""HTTP to the services that hold the chats, and a fake of one."""

@@ -1,0 +1,188 @@
+"""All settings, from `CHAT_HYGIENE_*`, `.env`, and `CHAT_HYGIENE_*_FILE` for secrets."""
+
+import getpass
+import os
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, PlainSerializer, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+PREFIX = "CHAT_HYGIENE_"
+SECRETS = ("api_token", "pseudonym_key", "audit_key", "database_url", "broker_url", "webhook_token")
+
+# Rules of the protocol, not choices of an operator.
+MAX_READ_AGE = timedelta(seconds=5)
+MAX_ATTEMPTS = 5
+MAX_CRASHES = 5
+JOB_DEADLINE = timedelta(hours=48)
+MAX_CLOCK_SKEW = timedelta(minutes=5)
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user often has no name
+        return f"uid-{os.getuid()}"
+
+
+def _seconds(value: object) -> object:
+    # Seconds with fractions only: "PT5M" or "00:05" would be a second spelling.
+    if isinstance(value, timedelta):
+        return value
+    return timedelta(seconds=float(value))  # type: ignore[arg-type]
+
+
+Seconds = Annotated[
+    timedelta,
+    BeforeValidator(_seconds),
+    Field(gt=timedelta(0), le=timedelta(days=3660)),
+    PlainSerializer(lambda value: value.total_seconds(), return_type=float),
+]
+SecondsOrZero = Annotated[
+    timedelta,
+    BeforeValidator(_seconds),
+    Field(ge=timedelta(0), le=timedelta(days=3660)),
+    PlainSerializer(lambda value: value.total_seconds(), return_type=float),
+]
+
+
+class Settings(BaseSettings):
+    """Every setting with its default; durations are seconds, fractions allowed."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True, env_ignore_empty=True
+    )
+
+    database_url: SecretStr = SecretStr("sqlite:///chat-hygiene.db")
+    broker_url: SecretStr = SecretStr("memory://")
+    api_url: str = "https://api.wassenger.com/v1"
+    api_token: SecretStr | None = None
+    pseudonym_key: SecretStr | None = None
+    audit_key: SecretStr | None = None
+    requests_per_minute: Annotated[int, Field(ge=1, le=60_000)] = 60
+    page_size: Annotated[int, Field(ge=1, le=1000)] = 100
+    web_host: str = "127.0.0.1"
+    web_port: Annotated[int, Field(ge=0, le=65535)] = 8787
+    web_users_file: Path | None = None
+    webhook_token: SecretStr | None = None
+    actor: Annotated[str, Field(default_factory=_login, min_length=1, max_length=100)]
+    read_only: bool = False
+    canary_chats: Annotated[int, Field(ge=1)] | Literal["off"] = 10
+    min_age_seconds: SecondsOrZero = timedelta(days=7)
+    read_deadline_seconds: Seconds = timedelta(seconds=15)
+    delete_deadline_seconds: Seconds = timedelta(seconds=75)
+    lease_seconds: Seconds = timedelta(seconds=120)
+    retry_base_seconds: Seconds = timedelta(seconds=30)
+    refusal_confirm_seconds: Seconds = timedelta(seconds=600)
+    freshness_seconds: Seconds = timedelta(hours=6)
+    sync_interval_seconds: Seconds = timedelta(minutes=15)
+    full_sync_interval_seconds: Seconds = timedelta(days=1)
+    catch_up_seconds: Seconds = timedelta(days=1)
+    approval_expiry_seconds: Seconds = timedelta(days=7)
+
+    @field_validator("api_url")
+    @classmethod
+    def _safe_api_url(cls, url: str) -> str:
+        parts = urlsplit(url)
+        local = parts.hostname in {"127.0.0.1", "localhost", "::1"}
+        if parts.scheme != "https" and not (parts.scheme == "http" and local):
+            raise ValueError("must start with https:// (http:// only on loopback): the token travels with every call")
+        if not parts.hostname or parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("must be a plain URL with a host, like https://api.wassenger.com/v1")
+        return url.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: SecretStr) -> SecretStr:
+        try:
+            url = make_url(value.get_secret_value())
+        except ArgumentError:
+            raise ValueError("is not a database URL, like sqlite:///chat-hygiene.db") from None
+        if url.drivername in {"postgres", "postgresql"}:
+            url = url.set(drivername="postgresql+psycopg")
+        if url.drivername not in {"sqlite", "postgresql+psycopg"}:
+            raise ValueError("must be sqlite:///FILE or postgresql://…")
+        if url.drivername == "sqlite" and url.database in {None, "", ":memory:"}:
+            raise ValueError("must name a file: the ledger has to outlive the process")
+        return SecretStr(url.render_as_string(hide_password=False))
+
+    @field_validator("pseudonym_key")
+    @classmethod
+    def _long_keys(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parse_keys(value.get_secret_value())
+        return value
+
+    @field_validator("audit_key")
+    @classmethod
+    def _long_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < 32:
+            raise ValueError("must have 32 characters or more")
+        return value
+
+    @model_validator(mode="after")
+    def _lease_outlives_calls(self) -> "Settings":
+        if self.lease_seconds < 2 * self.read_deadline_seconds + self.delete_deadline_seconds:
+            raise ValueError(
+                "LEASE_SECONDS must be at least 2 x READ_DEADLINE_SECONDS + DELETE_DEADLINE_SECONDS,"
+                " or a job could be taken over while its call is still out"
+            )
+        return self
+
+    @cached_property
+    def sqlite_file(self) -> Path | None:
+        """The database file when embedded; None with a server."""
+        url = make_url(self.database_url.get_secret_value())
+        return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
+
+
+def parse_keys(text: str) -> dict[str, str]:
+    """`KEY` or `id:key,id:key` to {id: key}; the first one writes. Raises ValueError."""
+    pairs = [part.partition(":") for part in text.split(",")] if ":" in text else [("1", ":", text)]
+    keys = {name.strip(): key.strip() for name, _, key in pairs}
+    if len(keys) != len(pairs) or "" in keys:
+        raise ValueError("must be KEY, or id:key,id:key with different ids")
+    if any(len(key) < 32 for key in keys.values()):
+        raise ValueError("each key must have 32 characters or more")
+    return keys
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used: one sentence per problem, each naming its variable, none showing a value."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+def _secret_files() -> dict[str, str]:
+    found, problems = {}, []
+    for name in SECRETS:
+        variable = f"{PREFIX}{name.upper()}_FILE"
+        if not (path := os.environ.get(variable)):
+            continue
+        try:
+            found[name] = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            problems.append(f"{variable}: cannot be read ({type(error).__name__})")
+    if problems:
+        raise SettingsError(problems)
+    return found
+
+
+def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - field values of Settings
+    """Reads the environment, `.env` and secret files. Raises SettingsError with every problem at once."""
+    try:
+        return Settings(**{**_secret_files(), **overrides})
+    except ValidationError as error:
+        problems = []
+        for item in error.errors(include_input=False, include_url=False):
+            name = f"{PREFIX}{str(item['loc'][0]).upper()}" if item["loc"] else "settings"
+            problems.append(f"{name}: {item['msg'].removeprefix('Value error, ')}")
+        raise SettingsError(problems) from None

@@ -1,0 +1,45 @@
+"""Column types that mean the same on both engines."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, Dialect, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+Json = JSON().with_variant(JSONB(), "postgresql")
+"""A JSON document; an SQL NULL, not a JSON null, where there is none."""
+
+_WIDTH = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+class Instant(TypeDecorator[datetime]):
+    """A UTC instant: timestamptz on PostgreSQL; on SQLite ISO-8601 text of one width, so that text order is time order.
+
+    Takes and gives zone-aware datetimes; a naive one is a bug and raises ValueError.
+    """
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Text on SQLite, timestamptz elsewhere."""
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:  # noqa: ANN401 - the driver's type
+        """To the driver."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a naive datetime cannot be stored: {value!r}")
+        value = value.astimezone(UTC)
+        # strftime does not pad the year on every platform
+        return f"{value.year:04d}{value.strftime(_WIDTH)[4:]}" if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ANN401, ARG002
+        """From the driver."""
+        if value is None:
+            return None
+        if isinstance(value, str):
+            return datetime.fromisoformat(value)
+        return value.astimezone(UTC)  # type: ignore[no-any-return]
