@@ -107,6 +107,7 @@ chats = Table(
     Column("removed_how", Text),
     # What the removed life ended with, to tell a new conversation from a resurrection.
     Column("removed_last_message_at", Instant),
+    Column("resurrected_at", Instant),
     UniqueConstraint("device_id", "wid"),
     UniqueConstraint("device_id", "chat_ref"),
 )
