@@ -1,0 +1,64 @@
+# Every duty of this checkout. Needs only make and Python 3.11 or newer: the rest goes into .venv, at locked versions.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHONS ?= python3.13 python3.12 python3.11 python3
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade --quiet
+
+.PHONY: help demo test check bench chaos lock clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.runtime ## The whole job on a built-in fake server, in a temporary folder (start here)
+	@$(BIN)/chat-hygiene demo
+
+test: $(VENV)/.dev ## Every test, on SQLite and on a PostgreSQL that it starts and stops itself
+	@$(BIN)/python -m pytest -n 2
+
+check: $(VENV)/.dev ## Style, types and layers
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: ## Measurements
+	@echo 'make bench: there are no measurements yet' >&2; exit 1
+
+chaos: $(VENV)/.dev ## The tests that kill processes at random moments
+	@$(BIN)/python -m pytest tests/chaos
+
+lock: $(VENV)/.dev ## Newest versions that pyproject.toml allows, into the lock files
+	@$(LOCK) --group build --output-file requirements.lock
+	@$(LOCK) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+clean: ## Removes .venv, caches and builds
+	@rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# An interpreter counts when it runs: a version manager's shim may exist and still lead nowhere.
+$(BIN)/python:
+	@for python in $(PYTHONS); do \
+	  if "$$python" -c 'import ensurepip, venv, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    echo "Making $(VENV) with $$("$$python" --version)" >&2; \
+	    "$$python" -m venv --clear $(VENV) && exit 0; rm -rf $(VENV); \
+	  fi; \
+	done; \
+	echo 'No Python 3.11 or newer with venv was found (tried: $(PYTHONS)).' >&2; \
+	echo 'Install one (on Debian: python3 and python3-venv), or name yours: make PYTHONS=/path/to/python demo' >&2; \
+	exit 1
+
+# A stamp is touched last, so an interrupted install is made again.
+$(VENV)/.runtime: requirements.lock pyproject.toml | $(BIN)/python
+	@echo 'Installing what requirements.lock names' >&2
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+	@echo 'Installing what requirements-dev.lock names' >&2
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
