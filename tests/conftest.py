@@ -1,0 +1,68 @@
+"""Fixtures that give a test a real database of each engine.
+
+`engine`, `sessions` and `database_url` run a test on SQLite and on PostgreSQL, each time on a fresh migrated database.
+PostgreSQL comes from a wheel; `TEST_DATABASE_URL` points at another server instead.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, make_url
+from sqlalchemy.orm import Session, sessionmaker
+
+from chat_hygiene.store.engine import create_engine
+from chat_hygiene.store.engine import sessions as make_sessions
+from support.databases import PostgresDatabases, SqliteDatabases
+from support.servers import postgres
+
+
+@pytest.fixture(scope="session")
+def postgres_databases() -> Iterator[PostgresDatabases]:
+    """Makes databases on the one PostgreSQL server of this test process."""
+    if other := os.environ.get("TEST_DATABASE_URL"):
+        databases = PostgresDatabases(make_url(other).set(drivername="postgresql+psycopg"))
+        yield databases
+        databases.close()
+    else:
+        with postgres() as url:
+            yield PostgresDatabases(url)
+
+
+@pytest.fixture(scope="session")
+def sqlite_databases(tmp_path_factory: pytest.TempPathFactory) -> SqliteDatabases:
+    """Makes copies of a migrated SQLite file."""
+    return SqliteDatabases(tmp_path_factory.mktemp("sqlite"))
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_databases: PostgresDatabases) -> str:
+    """The URL of an empty PostgreSQL database."""
+    return postgres_databases.empty()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a fresh migrated database, once of each engine."""
+    if request.param == "sqlite":
+        databases = request.getfixturevalue("sqlite_databases")
+        yield databases.copy(tmp_path / "ledger.db")
+    else:
+        databases = request.getfixturevalue("postgres_databases")
+        with databases.copy() as url:
+            yield url
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """Our own engine on a fresh migrated database, once of each kind."""
+    engine = create_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def sessions(engine: Engine) -> sessionmaker[Session]:
+    """Transactions on a fresh migrated database, once of each engine."""
+    return make_sessions(engine)
