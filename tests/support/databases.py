@@ -43,7 +43,9 @@ class PostgresDatabases:
 
     def __init__(self, server: URL) -> None:
         self._server = server
-        self._admin = sqlalchemy.create_engine(server, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool)
+        self._admin = sqlalchemy.create_engine(
+            server, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool
+        )
         self._template: str | None = None
         self._made: list[str] = []
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from sqlalchemy import URL
 
+_LIBC = ctypes.CDLL(None)
 _READY = "ready to accept connections"
 _OPTIONS = {
     "listen_addresses": "",
@@ -42,7 +43,22 @@ def postgres() -> Iterator[URL]:
         who = _unprivileged(home)
         binaries = _binaries(home, who)
         data = home / "data"
-        _run([binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"], who)
+        _run(
+            [
+                binaries / "initdb",
+                "-D",
+                data,
+                "-U",
+                "postgres",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--locale=C",
+                "-N",
+            ],
+            who,
+        )
         with _server(binaries / "postgres", data, home, who):
             yield URL.create("postgresql+psycopg", "postgres", database="postgres", query={"host": str(home)})
     finally:
@@ -85,7 +101,7 @@ def _server(binary: Path, data: Path, home: Path, who: dict[str, object]) -> Ite
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
-        preexec_fn=_die_with_parent,
+        preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, of a library that is loaded already
         **who,
     ) as process:
 
@@ -110,4 +126,4 @@ def _server(binary: Path, data: Path, home: Path, who: dict[str, object]) -> Ite
 
 def _die_with_parent() -> None:
     set_parent_death_signal = 1
-    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGQUIT)
+    _LIBC.prctl(set_parent_death_signal, signal.SIGQUIT)

@@ -108,25 +108,37 @@ def _use_wal(cursor: Any) -> None:  # noqa: ANN401 - the driver's cursor
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    read_only = connection.get_execution_options().get("read_only", False)
+    read_only = _read_only(connection)
     connection.exec_driver_sql(f"PRAGMA query_only = {int(read_only)}")
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
-def _say_unreachable(context: ExceptionContext) -> None:
-    if context.engine is None or context.sqlalchemy_exception is None:
-        return
+def _read_only(connection: Connection) -> bool:
+    return bool(connection.get_execution_options().get("read_only"))
+
+
+def _say_unreachable(context: ExceptionContext) -> DatabaseError | None:
+    if context.engine is None:
+        return None
     url, error = context.engine.url, context.original_exception
     if url.get_backend_name() == "sqlite":
-        code = getattr(error, "sqlite_errorname", "")
-        reason = next((text for name, text in _SQLITE_REASONS.items() if code.startswith(name)), None)
-        if reason is not None:
-            context.chained_exception = DatabaseError(f"the database {url.database} cannot be used: {reason}")
-    elif context.connection is None or context.is_disconnect:
-        context.chained_exception = DatabaseError(
-            f"the database {_address(url)} cannot be reached: {_reason(url, error)}",
-            fix="check that it runs, and CHAT_HYGIENE_DATABASE_URL",
+        reason = _sqlite_reason(
+            error, read_only=context.connection is not None and _read_only(context.connection)
         )
+        return DatabaseError(f"the database {url.database} cannot be used: {reason}") if reason else None
+    if context.connection is not None and not context.is_disconnect:
+        return None
+    return DatabaseError(
+        f"the database {_address(url)} cannot be reached: {_reason(url, error)}",
+        fix="check that it runs, and CHAT_HYGIENE_DATABASE_URL",
+    )
+
+
+def _sqlite_reason(error: BaseException, *, read_only: bool) -> str | None:
+    code = getattr(error, "sqlite_errorname", "")
+    if read_only and code == "SQLITE_READONLY":
+        return None  # the transaction may not write; the file could
+    return next((reason for name, reason in _SQLITE_REASONS.items() if code.startswith(name)), None)
 
 
 def _address(url: URL) -> str:

@@ -1,0 +1,151 @@
+"""Transactions mean the same on both engines: no lost update, readers in nobody's way, clear errors."""
+
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import Engine, func, insert, select, text, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session, sessionmaker
+
+from chat_hygiene.core.errors import DatabaseError, Exit
+from chat_hygiene.store.engine import create_engine, reading
+from chat_hygiene.store.engine import sessions as make_sessions
+from chat_hygiene.store.tables import devices
+
+THREADS, ROUNDS = 8, 25
+
+
+@pytest.fixture
+def device(sessions: sessionmaker[Session]) -> int:
+    with sessions.begin() as session:
+        return session.scalar(
+            insert(devices).values(provider="wassenger", device="d1").returning(devices.c.id)
+        )
+
+
+def test_threads_that_read_modify_and_write_lose_no_update(sessions, device):
+    def count(_: int) -> None:
+        for _ in range(ROUNDS):
+            with sessions.begin() as session:
+                seen = session.scalar(select(devices.c.sweep).where(devices.c.id == device).with_for_update())
+                session.execute(update(devices).where(devices.c.id == device).values(sweep=seen + 1))
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(count, range(THREADS)))
+    with reading(sessions) as session:
+        assert session.scalar(select(devices.c.sweep)) == THREADS * ROUNDS
+
+
+def test_a_reader_takes_no_write_lock_and_waits_for_no_writer(sessions, device):
+    with sessions.begin() as writer:
+        writer.execute(update(devices).values(sweep=7))
+        with reading(sessions) as reader:
+            assert reader.scalar(select(devices.c.sweep)) == 0
+    with reading(sessions) as reader:
+        assert reader.scalar(select(devices.c.sweep)) == 7
+        with sessions.begin() as writer:
+            writer.execute(update(devices).values(sweep=8))
+        assert reader.scalar(select(devices.c.sweep)) == 7, "a reader sees one snapshot"
+
+
+def test_a_reader_cannot_write_and_the_next_writer_can(sessions, device):
+    with pytest.raises(DBAPIError, match=r"readonly|read-only"), reading(sessions) as session:
+        session.execute(update(devices).values(sweep=1))
+    for _ in range(10):  # also on the connection that the reader used
+        with sessions.begin() as session:
+            session.execute(update(devices).values(sweep=devices.c.sweep + 1))
+    with reading(sessions) as session:
+        assert session.scalar(select(devices.c.sweep)) == 10
+
+
+def test_a_writer_that_fails_leaves_nothing(sessions, device):
+    with pytest.raises(ZeroDivisionError), sessions.begin() as session:
+        session.execute(update(devices).values(sweep=1))
+        _ = 1 / 0
+    with reading(sessions) as session:
+        assert session.scalar(select(devices.c.sweep)) == 0
+
+
+def test_sqlite_runs_by_the_recipe(sqlite_databases, tmp_path):
+    engine = create_engine(sqlite_databases.copy(tmp_path / "ledger.db"))
+    with engine.begin() as connection:
+        names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        assert [connection.scalar(text(f"PRAGMA {name}")) for name in names] == ["wal", 2, 1, 30_000]
+    engine.dispose()
+
+
+def test_postgresql_bounds_waits_and_speaks_utc(postgres_url):
+    engine = create_engine(postgres_url)
+    names = (
+        "lock_timeout",
+        "statement_timeout",
+        "idle_in_transaction_session_timeout",
+        "TimeZone",
+        "application_name",
+    )
+    with engine.begin() as connection:
+        found = [connection.scalar(select(func.current_setting(name))) for name in names]
+    assert found == ["30s", "2min", "1min", "UTC", "chat-hygiene"]
+    engine.dispose()
+
+
+def test_many_may_open_a_new_sqlite_file_at_once(tmp_path):
+    start = threading.Barrier(THREADS)
+
+    def use(_: int) -> str:
+        engine = create_engine(f"sqlite:///{tmp_path / 'new.db'}")
+        start.wait()
+        with make_sessions(engine).begin() as session:
+            mode = session.scalar(text("PRAGMA journal_mode"))
+        engine.dispose()
+        return mode
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        assert set(pool.map(use, range(THREADS))) == {"wal"}
+
+
+def unreachable(engine: Engine) -> DatabaseError:
+    with pytest.raises(DatabaseError) as caught, make_sessions(engine).begin() as session:
+        session.execute(text("select 1"))
+    engine.dispose()
+    assert caught.value.exit_code is Exit.UNREACHABLE
+    return caught.value
+
+
+def test_a_server_that_is_not_there_is_named_without_the_password():
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    error = unreachable(create_engine(f"postgresql+psycopg://someone:hunter2secret@127.0.0.1:{port}/ledger"))
+    assert f"ledger at 127.0.0.1:{port} cannot be reached" in str(error)
+    assert "hunter2secret" not in f"{error} {error.fix} {error.__cause__!r}"
+
+
+def test_a_database_that_does_not_exist_is_named(postgres_url):
+    error = unreachable(create_engine(postgres_url.replace("chat_hygiene_test_", "no_such_")))
+    assert "does not exist" in str(error)
+
+
+def test_a_server_that_goes_away_is_said_so(postgres_databases):
+    with postgres_databases.copy() as url:
+        engine = create_engine(url)
+        with (
+            pytest.raises(DatabaseError, match="cannot be reached"),
+            make_sessions(engine).begin() as session,
+        ):
+            session.execute(text("select pg_terminate_backend(pg_backend_pid())"))
+        engine.dispose()
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path):
+    file = tmp_path / "letter.txt"
+    file.write_text("Dear database, " * 100)
+    assert "letter.txt cannot be used: the file is not an SQLite database" in str(
+        unreachable(create_engine(f"sqlite:///{file}"))
+    )
+
+
+def test_a_folder_that_is_missing_is_named(tmp_path):
+    error = unreachable(create_engine(f"sqlite:///{tmp_path}/nowhere/ledger.db"))
+    assert "nowhere/ledger.db cannot be used: the file cannot be opened or created" in str(error)
