@@ -1,11 +1,11 @@
 """Transactions mean the same on both engines: no lost update, readers in nobody's way, clear errors."""
 
 import socket
-import threading
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import Engine, func, insert, select, text, update
+from sqlalchemy import Engine, event, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -91,19 +91,20 @@ def test_postgresql_bounds_waits_and_speaks_utc(postgres_url):
     engine.dispose()
 
 
-def test_many_may_open_a_new_sqlite_file_at_once(tmp_path):
-    start = threading.Barrier(THREADS)
+def test_a_new_sqlite_file_that_another_is_writing_is_waited_for(tmp_path):
+    file = tmp_path / "new.db"
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    engine = create_engine(f"sqlite:///{file}")
 
-    def use(_: int) -> str:
-        engine = create_engine(f"sqlite:///{tmp_path / 'new.db'}")
-        start.wait()
-        with make_sessions(engine).begin() as session:
-            mode = session.scalar(text("PRAGMA journal_mode"))
-        engine.dispose()
-        return mode
+    def let_go_once_it_waits(connection, _record):
+        connection.set_trace_callback(lambda sql: sql == "BEGIN EXCLUSIVE" and other.execute("COMMIT"))
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        assert set(pool.map(use, range(THREADS))) == {"wal"}
+    event.listen(engine, "connect", let_go_once_it_waits, insert=True)
+    with engine.begin() as connection:
+        assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
+    engine.dispose()
+    other.close()
 
 
 def unreachable(engine: Engine) -> DatabaseError:
