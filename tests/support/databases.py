@@ -9,14 +9,14 @@ from pathlib import Path
 import sqlalchemy
 from sqlalchemy import URL, text
 
-from chat_hygiene.store import tables
+from chat_hygiene.store import schema
 from chat_hygiene.store.engine import create_engine
 
 
 def migrate(url: str) -> None:
     """Brings a new database to the current schema."""
     engine = create_engine(url)
-    tables.metadata.create_all(engine)
+    schema.upgrade(engine)
     engine.dispose()
 
 

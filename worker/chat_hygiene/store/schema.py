@@ -1,0 +1,88 @@
+"""The schema's version: brings a database up to date and says whether it is.
+
+The migrations are read from inside the installed package, or from the checkout beside `worker/`.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import OperationalError
+
+import chat_hygiene
+from chat_hygiene.core.errors import DatabaseError
+from chat_hygiene.store.tables import metadata
+
+# One migration at a time on a server; SQLite's own write lock does the same for a file. The number means nothing.
+_MIGRATION_LOCK = text("SELECT pg_advisory_xact_lock(7236417081)")
+# A migration that waits for a busy table would make everybody else wait behind it.
+_TIME_OUTS = text("SET LOCAL lock_timeout = '10s'; SET LOCAL statement_timeout = '30min'")
+
+
+def upgrade(engine: Engine) -> None:
+    """Runs the migrations that the database lacks, all in one transaction. Safe when several start at once.
+
+    Raises DatabaseError when the database is newer than this program, or too busy to be changed.
+    """
+    _run(engine, lambda config: command.upgrade(config, "head"))
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    """Takes the schema back to `revision` (`base`: to nothing), with the data that only a later one can hold."""
+    _run(engine, lambda config: command.downgrade(config, revision))
+
+
+def head() -> str:
+    """The revision that this program needs."""
+    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    assert revision is not None, "the package has no migrations"  # noqa: S101 - a broken build
+    return revision
+
+
+def current(engine: Engine) -> str | None:
+    """The revision of the database; None when no migration has run."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def check(engine: Engine) -> list[str]:
+    """What is wrong with the schema, a sentence each: its revision, then each difference from the tables we expect."""
+    revision = current(engine)
+    if revision != head():
+        return [f"the schema is at {revision or 'nothing'}, this program needs {head()}"]
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        return [f"the schema differs: {difference!r}" for difference in compare_metadata(context, metadata)]
+
+
+def _run(engine: Engine, migrate: Callable[[Config], None]) -> None:
+    try:
+        with engine.begin() as connection:
+            if engine.dialect.name == "postgresql":
+                connection.execute(_MIGRATION_LOCK)
+                connection.execute(_TIME_OUTS)
+            migrate(_config(connection))
+    except CommandError as error:
+        raise DatabaseError(
+            f"the schema cannot be changed: {error}",
+            fix="use the version of chat-hygiene that last upgraded it",
+        ) from None
+    except OperationalError as error:
+        raise DatabaseError(
+            f"the schema could not be changed: {error.orig}", fix="stop what uses the database, and try again"
+        ) from error
+
+
+def _config(connection: Connection | None = None) -> Config:
+    package = Path(chat_hygiene.__file__).parent
+    installed, checkout = package / "migrations", package.parents[1] / "migrations"
+    folder = installed if installed.is_dir() else checkout
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    return config
