@@ -1,5 +1,6 @@
-"""The port: what the pipeline asks of a chat provider. A new provider implements these two protocols and passes
-`tests/contract/conformance`.
+"""The port: what the pipeline asks of a chat provider.
+
+A new provider implements these two protocols and passes `tests/contract/conformance`.
 
 Reading and deleting are separate, so that a process that only looks (preview, explain, sync, doctor) holds no object
 that can delete. Every method raises only `core.errors.ProviderError`s, ends within its deadline, and hides no retry.

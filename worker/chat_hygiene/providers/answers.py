@@ -1,0 +1,130 @@
+"""What an HTTP answer means in our own words: errors by status, when to come back, what time the server has.
+
+Pure functions over one answer; the client in `http` calls them. No message made here holds anything the server wrote,
+except an error code that is nothing but a code.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from chat_hygiene.core.errors import (
+    BadAnswerError,
+    ConflictError,
+    NotFoundError,
+    ProviderError,
+    RateLimitedError,
+    RefusedError,
+    UnauthorizedError,
+    UnknownOutcomeError,
+)
+
+DEFAULT_PAUSE = timedelta(seconds=60)
+LONGEST_PAUSE = timedelta(hours=1)
+
+_FIX_KEY = (
+    "check CHAT_HYGIENE_API_TOKEN: the key must be current and belong to an administrator of the account"
+)
+_FIX_PLAN = "check the subscription of this number: chats can be reached only with the Platform plan"
+_FIX_URL = "check CHAT_HYGIENE_API_URL: it must be the API itself, with its version path"
+
+_Meaning = tuple[type[ProviderError], str, str]
+
+_MEANINGS: dict[int, _Meaning] = {
+    401: (UnauthorizedError, "the key is not accepted", _FIX_KEY),
+    402: (UnauthorizedError, "the plan does not allow it", _FIX_PLAN),
+    403: (UnauthorizedError, "not allowed", f"{_FIX_KEY}; if it is, {_FIX_PLAN}"),
+    404: (NotFoundError, "no such chat or number", ""),
+    409: (ConflictError, "a conflict; it can be tried later", ""),
+}
+_FAMILIES: tuple[tuple[int, _Meaning], ...] = (
+    (500, (UnknownOutcomeError, "the service failed, and it may have acted", "")),
+    (400, (RefusedError, "refused", "")),
+    (0, (BadAnswerError, "redirects are never followed", _FIX_URL)),
+)
+
+# No run of five digits: a code never carries a part of a phone number into the ledger.
+_CODE = re.compile(r"(?!.*\d{5})[A-Za-z][A-Za-z0-9:_.-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer, read to its end. `flaw` says why the body cannot be used, or is empty."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes = b""
+    flaw: str = ""
+
+
+def http_date(text: str | None) -> datetime | None:
+    """An HTTP date as a UTC instant; None for anything else."""
+    if text is None:
+        return None
+    try:
+        moment = parsedate_to_datetime(text)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def retry_at(headers: Mapping[str, str], now: datetime) -> datetime:
+    """When the server allows the next call: `Retry-After` in seconds or as a date, at most an hour from `now`.
+
+    A date is taken by the server's own clock (its `Date`), so that a wrong clock on either side does no harm. Absent,
+    negative, past or unreadable means a minute.
+    """
+    text = headers.get("retry-after", "").strip()
+    pause = DEFAULT_PAUSE
+    if text.isascii() and text.isdigit():
+        # int() refuses thousands of digits, and nine of them are more than any cap.
+        pause = timedelta(seconds=int(text)) if len(text) < 9 else LONGEST_PAUSE
+    elif (moment := http_date(text)) is not None:
+        left = moment - (http_date(headers.get("date")) or now)
+        pause = left if left >= timedelta(0) else DEFAULT_PAUSE
+    return now + min(pause, LONGEST_PAUSE)
+
+
+def error_of(answer: Answer, *, call: str, now: datetime) -> ProviderError | None:
+    """The error that the answer's status stands for; None for a 2xx."""
+    status = answer.status
+    if 200 <= status < 300:
+        return None
+    said = f"{call} answered {status}"
+    code = _error_code(answer)
+    if status == 429:
+        when = retry_at(answer.headers, now)
+        more = {"code": code} if code else {}
+        return RateLimitedError(
+            f"{said}: too many requests; wait until {when:%H:%M:%S} UTC", retry_at=when, **more
+        )
+    kind, words, fix = _MEANINGS.get(status) or next(
+        meaning for floor, meaning in _FAMILIES if status >= floor
+    )
+    return kind(f"{said}: {words}", fix=fix, status=status, code=code)
+
+
+def decoded(answer: Answer, *, call: str) -> Any:  # noqa: ANN401 - JSON
+    """The JSON of a 2xx answer. Raises BadAnswerError."""
+    flaw = answer.flaw
+    if not flaw:
+        try:
+            return json.loads(answer.body)
+        except (ValueError, RecursionError):
+            flaw = "is not JSON"
+    # Out here, because a JSON error holds the whole document.
+    raise BadAnswerError(f"{call} answered {answer.status}, but the body {flaw}", status=answer.status)
+
+
+def _error_code(answer: Answer) -> str | None:
+    try:
+        body = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return None
+    code = body.get("errorCode") if isinstance(body, dict) else None
+    return code if isinstance(code, str) and _CODE.fullmatch(code) else None

@@ -1,0 +1,216 @@
+"""A small JSON client for one account or one of its devices. The only module that imports httpx.
+
+Every call has one total deadline, a body cap, no redirect, no proxy from the environment and no hidden retry. Whatever
+goes wrong becomes one of our own errors, and the only question asked is whether the request may have left: before that
+nothing happened, after it anything may have. The token is in the request header and nowhere else.
+"""
+
+import asyncio
+import functools
+import logging
+import socket
+import ssl
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+from pydantic import SecretStr
+
+from chat_hygiene.clock import Clock
+from chat_hygiene.core.errors import BadAnswerError, RefusedError, UnavailableError, UnknownOutcomeError
+from chat_hygiene.providers.answers import Answer, decoded, error_of, http_date
+
+MAX_CONNECTIONS = 8
+MAX_BODY = 16 * 1024 * 1024
+
+# At INFO httpx logs every URL, and a URL holds a phone number; at DEBUG httpcore logs headers.
+for _name in ("httpx", "httpcore"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One call that an API offers. `path` is a template: each {name} is one path segment, filled in per call."""
+
+    method: str
+    path: str
+
+    def __str__(self) -> str:
+        """For messages: the template, never what is filled in."""
+        return f"{self.method} {self.path}"
+
+    def url(self, base: str, segments: Mapping[str, str]) -> str:
+        """The full URL. Raises RefusedError for a segment that would address something else."""
+        if any(segment in {"", ".", ".."} or not _encodable(segment) for segment in segments.values()):
+            raise RefusedError(
+                f"{self}: an id is empty, a dot or not text, and cannot stand in a URL; nothing was sent"
+            )
+        return base + self.path.format(
+            **{name: quote(segment, safe="") for name, segment in segments.items()}
+        )
+
+
+class JsonClient:
+    """Calls one API at `base_url` with at most eight connections. Use from one event loop; close with `aclose`.
+
+    `deadline` is for a whole call, from the first look-up to the last byte. `now` is asked when the head of an answer
+    is in, and `on_skew` told the server's clock (its `Date`) minus ours.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        token: SecretStr,
+        deadline: timedelta,
+        now: Clock,
+        on_skew: Callable[[timedelta], None],
+    ) -> None:
+        self._base_url = base_url
+        self._token = token
+        self._deadline = deadline.total_seconds()
+        self._now = now
+        self._on_skew = on_skew
+        self._http = httpx.AsyncClient(
+            verify=_ssl_context(),
+            trust_env=False,
+            follow_redirects=False,
+            timeout=None,  # noqa: S113 - httpx's own is per chunk; the deadline is for all of it
+            limits=httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS),
+            headers={"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "chat-hygiene"},
+        )
+
+    async def fetch(
+        self, route: Route, segments: Mapping[str, str], *, query: Mapping[str, str | int] | None = None
+    ) -> Any:  # noqa: ANN401 - JSON
+        """The JSON of the answer. Raises ProviderError."""
+        answer = await self._exchange(route, segments, query=query)
+        return decoded(answer, call=str(route))
+
+    async def send(
+        self,
+        route: Route,
+        segments: Mapping[str, str],
+        *,
+        query: Mapping[str, str | int] | None = None,
+        json: Mapping[str, object] | None = None,
+    ) -> None:
+        """Sends a command; any 2xx is success, and its body may be empty or anything. Raises ProviderError."""
+        answer = await self._exchange(route, segments, query=query, json=json)
+        if answer.flaw:
+            raise BadAnswerError(
+                f"{route} answered {answer.status}, but the body {answer.flaw}", status=answer.status
+            )
+
+    async def aclose(self) -> None:
+        """Closes the connections."""
+        await self._http.aclose()
+
+    async def _exchange(
+        self,
+        route: Route,
+        segments: Mapping[str, str],
+        *,
+        query: Mapping[str, str | int] | None,
+        json: Mapping[str, object] | None = None,
+    ) -> Answer:
+        url = route.url(self._base_url, segments)
+        left = False
+
+        async def trace(event: str, _info: Mapping[str, Any]) -> None:
+            nonlocal left
+            left = left or event.endswith("send_request_headers.started")
+
+        try:
+            async with (
+                asyncio.timeout(self._deadline),
+                self._http.stream(
+                    route.method,
+                    url,
+                    params=query,
+                    json=json,
+                    headers={"Token": self._token.get_secret_value()},
+                    extensions={"trace": trace},
+                ) as response,
+            ):
+                now = self._now()
+                if (server_time := http_date(response.headers.get("date"))) is not None:
+                    self._on_skew(server_time - now)
+                body, flaw = await _read(response)
+            answer = Answer(response.status_code, dict(response.headers), body, flaw)
+        except TimeoutError:
+            failure = f"no whole answer within {self._deadline:g} s"
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            failure = _cause(error)
+        else:
+            if answer.status >= 400:
+                answer = self._without_token(answer)
+            if (refusal := error_of(answer, call=str(route), now=now)) is not None:
+                raise refusal
+            return answer
+        # Raised out here: an error chained to httpx's would carry the request, and with it token and chat id.
+        if left:
+            raise UnknownOutcomeError(f"{route}: {failure}; the request had left, so it may have acted")
+        raise UnavailableError(
+            f"{route}: {httpx.URL(self._base_url).host} cannot be reached: {failure}; nothing was sent",
+            fix="check CHAT_HYGIENE_API_URL and the network, then try again",
+        )
+
+    def _without_token(self, answer: Answer) -> Answer:
+        # A server may quote the key it refuses, and an error's code is kept.
+        body = answer.body.replace(self._token.get_secret_value().encode(), b"")
+        return Answer(answer.status, answer.headers, body, answer.flaw)
+
+
+@functools.cache
+def _ssl_context() -> ssl.SSLContext:
+    # One for the process: each costs megabytes and tens of milliseconds.
+    return httpx.create_ssl_context(trust_env=False)
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+async def _read(response: httpx.Response) -> tuple[bytes, str]:
+    """The body, unpacked, and what is wrong with it. Never holds more than the cap, whatever a server packs."""
+    packing = response.headers.get("content-encoding", "identity").strip().lower()
+    if packing not in {"identity", "gzip"}:
+        return b"", "is packed in a way that was not asked for"
+    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if packing == "gzip" else None
+    body, received = bytearray(), 0
+    async for chunk in response.aiter_raw():
+        received += len(chunk)
+        try:
+            body += unpacker.decompress(chunk, MAX_BODY + 1 - len(body)) if unpacker else chunk
+        except zlib.error:
+            return b"", "is not the gzip it claims to be"
+        if max(received, len(body)) > MAX_BODY:
+            return b"", f"is larger than {MAX_BODY // 1024**2} MiB"
+    if unpacker and received and not unpacker.eof:
+        return b"", "is not the gzip it claims to be"
+    return bytes(body), ""
+
+
+def _cause(error: BaseException) -> str:
+    link: BaseException | None = error
+    while link is not None:
+        match link:
+            case socket.gaierror():
+                return "its name is not known"
+            case ssl.SSLCertVerificationError():
+                return f"its certificate is not accepted ({link.verify_message})"
+            case ssl.SSLError():
+                return "TLS failed"
+        link = link.__cause__ or link.__context__
+    return (
+        "no connection could be made" if isinstance(error, httpx.ConnectError) else "the connection was lost"
+    )

@@ -1,0 +1,157 @@
+"""Wassenger's JSON to our facts. The only place that knows its field names.
+
+Every field is optional and may be of any type: what cannot be used is unknown (None), and unknown never deletes. Only
+two things are errors: an object without a usable id, and in `readable_labels` a label list that cannot be read.
+"""
+
+import math
+import re
+import unicodedata
+from datetime import UTC, datetime
+from typing import Any, TypeGuard
+
+from chat_hygiene.core.errors import BadAnswerError
+from chat_hygiene.core.facts import ChatFacts, DeviceFacts
+
+MAX_ID = 256
+
+# PostgreSQL stores neither, and UTF-8 cannot hold a lone surrogate.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def parse_device(item: object) -> DeviceFacts:
+    """One device. Raises BadAnswerError when it has no usable id."""
+    record = _object(item)
+    device = record.get("id")
+    if not _usable_id(device):
+        raise BadAnswerError("a number in the answer has no usable id")
+    session = _object(record.get("session"))
+    subscription = _object(_object(record.get("billing")).get("subscription"))
+    return DeviceFacts(
+        device=device,
+        alias=_text(record.get("alias")),
+        status=_state(record.get("status")),
+        session_status=_state(session.get("status")),
+        product=_state(subscription.get("product")),
+        retention_policy=_text(_object(record.get("settings")).get("retentionPolicy")),
+        session_at=_instant(session.get("lastSyncAt")),
+    )
+
+
+def parse_chat(item: object) -> ChatFacts:
+    """One chat. Raises BadAnswerError when it has no usable id.
+
+    Labels that cannot be read come out as None, which leaves the stored ones as they are: a listing goes on. The fresh
+    read before a deletion asks `readable_labels` as well, because a chat whose protection cannot be read must stay.
+    `deletedAt` (set on living chats too) and `stats` (often 0) are never read.
+    """
+    record = _object(item)
+    wid = next((wid for wid in (record.get("id"), record.get("wid")) if _usable_id(wid)), None)
+    if wid is None:
+        raise BadAnswerError("a chat in the answer has no usable id")
+    meta, owner, contact = (_object(record.get(name)) for name in ("meta", "owner", "contact"))
+    status = _state(record.get("status"))
+    kind = _text(record.get("type")) or _text(record.get("kind"))
+    return ChatFacts(
+        wid=wid,
+        kind="chat" if kind == "user" else kind,
+        name=_text(record.get("name")) or _text(contact.get("displayName")) or _text(contact.get("name")),
+        status=status,
+        whatsapp_status=_state(record.get("waStatus")),
+        status_updated_at=_instant(record.get("statusUpdatedAt")),
+        first_message_at=_instant(record.get("firstMessageAt")),
+        last_message_at=_instant(record.get("lastMessageAt")),
+        last_inbound_at=_instant(record.get("lastInboundMessageAt")) or _instant(record.get("lastInboundAt")),
+        last_outbound_at=_instant(record.get("lastOutboundMessageAt"))
+        or _instant(record.get("lastOutboundAt")),
+        unread=_any_true(_flag(meta.get("isUnread")), _unread_count(meta.get("unreadCount"))),
+        pinned=_any_true(_flag(meta.get("isPinned")), _flag(meta.get("isChatPinned"))),
+        muted=status == "muted" or _flag(meta.get("isChatMuted")),
+        archived=status == "archived" or _flag(meta.get("isArchived")),
+        locked=_flag(meta.get("isLocked")),
+        assigned=_assigned(owner),
+        agent=_reference(owner.get("agent")),
+        department=_reference(owner.get("department")),
+        labels=_labels(record.get("labels")),
+    )
+
+
+def readable_labels(item: object) -> bool:
+    """Whether the chat's labels could all be read, or it has no such field."""
+    labels = _object(item).get("labels")
+    return labels is None or _labels(labels) is not None
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _usable_id(value: object) -> TypeGuard[str]:
+    return (
+        isinstance(value, str)
+        and 1 <= len(value) <= MAX_ID
+        and not any(unicodedata.category(character) in {"Cc", "Cs"} for character in value)
+    )
+
+
+def _text(value: object) -> str | None:
+    return _UNSTORABLE.sub("\ufffd", value) or None if isinstance(value, str) else None
+
+
+def _state(value: object) -> str | None:
+    # The API's states are lower-case words; anything else is a state we do not know.
+    text = _text(value)
+    return text if text is not None and text == text.lower() else None
+
+
+def _instant(value: object) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        return moment.astimezone(UTC) if moment.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _flag(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _any_true(*flags: bool | None) -> bool | None:
+    return True if True in flags else False if False in flags else None
+
+
+def _unread_count(value: object) -> bool | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    # WhatsApp counts -1 in a chat that somebody marked as unread by hand.
+    return value != 0
+
+
+def _reference(value: object) -> str | None:
+    """The id in an id, or in an object that the API has filled in."""
+    if isinstance(value, dict):
+        value = next((part for part in (value.get("id"), value.get("_id")) if isinstance(part, str)), None)
+    return _text(value)
+
+
+def _assigned(owner: dict[str, Any]) -> bool | None:
+    if _reference(owner.get("agent")) is not None:
+        return True
+    return False if "agent" in owner and owner["agent"] in (None, "") else None
+
+
+def _labels(value: object) -> tuple[str, ...] | None:
+    """In NFC, in order, once each; None when absent, or when one of them cannot be read."""
+    if not isinstance(value, list):
+        return None
+    named = [item.get("name") if isinstance(item, dict) else item for item in value]
+    names = [
+        unicodedata.normalize("NFC", _UNSTORABLE.sub("\ufffd", name))
+        for name in named
+        if isinstance(name, str)
+    ]
+    return tuple(dict.fromkeys(names)) if len(names) == len(value) else None
