@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, PlainSerializer, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -56,7 +64,12 @@ class Settings(BaseSettings):
     """Every setting with its default; durations are seconds, fractions allowed."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True, env_ignore_empty=True
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        env_ignore_empty=True,
     )
 
     database_url: SecretStr = SecretStr("sqlite:///chat-hygiene.db")
@@ -92,7 +105,9 @@ class Settings(BaseSettings):
         parts = urlsplit(url)
         local = parts.hostname in {"127.0.0.1", "localhost", "::1"}
         if parts.scheme != "https" and not (parts.scheme == "http" and local):
-            raise ValueError("must start with https:// (http:// only on loopback): the token travels with every call")
+            raise ValueError(
+                "must start with https:// (http:// only on loopback): the token travels with every call"
+            )
         if not parts.hostname or parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("must be a plain URL with a host, like https://api.wassenger.com/v1")
         return url.rstrip("/")

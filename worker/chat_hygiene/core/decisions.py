@@ -55,7 +55,8 @@ def sight(facts: ChatFacts | None) -> Sight:
         return Sight(platform_removed=True, whatsapp_removed=None)
     said = facts.whatsapp_status
     return Sight(
-        platform_removed=facts.status == "removed", whatsapp_removed=None if said is None else said == "removed"
+        platform_removed=facts.status == "removed",
+        whatsapp_removed=None if said is None else said == "removed",
     )
 
 
@@ -100,7 +101,12 @@ STILL_LISTED = "still_listed"
 REFUSED = "refused"
 CONFLICT = "conflict"
 NO_ANSWER = "no_answer"
-ERRORS = {Answer.ACCEPTED: STILL_LISTED, Answer.REFUSED: REFUSED, Answer.GONE: STILL_LISTED, Answer.CONFLICT: CONFLICT}
+ERRORS = {
+    Answer.ACCEPTED: STILL_LISTED,
+    Answer.REFUSED: REFUSED,
+    Answer.GONE: STILL_LISTED,
+    Answer.CONFLICT: CONFLICT,
+}
 
 
 def outcome(intent: Intent, answer: Answer, seen: Sight) -> Decision:
@@ -159,7 +165,11 @@ def decide(
         return retry
     if answer is Answer.REFUSED and past.refused_at is None:
         return replace(retry, next_attempt_at=now + rules.refusal_confirm, refused_at=now)
-    refused = answer is Answer.REFUSED and past.refused_at is not None and now - past.refused_at >= rules.refusal_confirm
+    refused = (
+        answer is Answer.REFUSED
+        and past.refused_at is not None
+        and now - past.refused_at >= rules.refusal_confirm
+    )
     exhausted = past.attempts >= rules.max_attempts or now - past.due_at > rules.deadline
     if not refused and not exhausted:
         return retry

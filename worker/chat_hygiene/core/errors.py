@@ -78,7 +78,9 @@ class ProviderError(HygieneError):
     permanent = False
     unknown_outcome = False
 
-    def __init__(self, message: str, *, fix: str = "", status: int | None = None, code: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, fix: str = "", status: int | None = None, code: str | None = None
+    ) -> None:
         super().__init__(message, fix=fix)
         self.status = status
         self.code = code

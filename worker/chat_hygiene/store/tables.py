@@ -230,9 +230,12 @@ jobs = Table(
     CheckConstraint(f"state in ({_states(JobState)})", name="state"),
     CheckConstraint("intent in ('platform', 'whatsapp', 'force')", name="intent"),
     CheckConstraint(
-        "whatsapp_state in ('not_asked', 'confirmed', 'reported', 'unknown', 'present')", name="whatsapp_state"
+        "whatsapp_state in ('not_asked', 'confirmed', 'reported', 'unknown', 'present')",
+        name="whatsapp_state",
     ),
-    CheckConstraint("platform_state in ('removed', 'forced', 'unreachable', 'unknown')", name="platform_state"),
+    CheckConstraint(
+        "platform_state in ('removed', 'forced', 'unreachable', 'unknown')", name="platform_state"
+    ),
     CheckConstraint(
         "debt_state in ('open', 'settled', 'superseded', 'abandoned', 'written_off')", name="debt_state"
     ),

@@ -1,0 +1,1 @@
+"""The stages, one a file, each `run(context, …, now) -> Report`: sync, evaluate, drain (through gate), reconcile, seal."""

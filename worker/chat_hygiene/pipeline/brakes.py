@@ -1,0 +1,46 @@
+"""The brakes of law 8: how many chats a policy may queue per device and local calendar day. Pure."""
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from chat_hygiene.store.candidates import Load
+from chat_policies import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """A brake that stopped a run, and the numbers that it saw."""
+
+    brake: str
+    device: str
+    allowed: int
+    wanted: int
+    population: int
+
+    @property
+    def words(self) -> str:
+        """One sentence for a person."""
+        base = f" of {self.population}" if self.brake == "max_share" else ""
+        return f"{self.brake} allows {self.allowed}{base} a day on device {self.device}; {self.wanted} would be queued"
+
+
+def local_day_start(policy: Policy, now: datetime) -> datetime:
+    """When the policy's calendar day began, in its zone."""
+    local = now.astimezone(ZoneInfo(policy.timezone))
+    return local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+
+
+def judge(policy: Policy, load: Load) -> Trip | None:
+    """The brake that this device's load trips, if any.
+
+    The share is rounded up to a whole chat, so that one match in a population of 5 passes a limit of 10 %; a share of
+    0 % allows none.
+    """
+    wanted = load.today + load.queued
+    share = math.ceil(policy.limits.max_share * load.population / 100)
+    for brake, allowed in (("max_chats", policy.limits.max_chats), ("max_share", share)):
+        if wanted > allowed:
+            return Trip(brake, load.device, allowed, wanted, load.population)
+    return None

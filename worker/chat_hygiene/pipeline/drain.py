@@ -1,0 +1,166 @@
+"""Drain: one asyncio loop per process over every due job of every device.
+
+It takes tokens, claims what they allow, and works the claimed jobs side by side, a few per device. It ends when nothing
+is due within the horizon; a long-lived worker calls it again.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from chat_hygiene.pipeline import reconcile, removal
+from chat_hygiene.pipeline.calls import Calls
+from chat_hygiene.pipeline.context import Context
+from chat_hygiene.pipeline.pacing import CALLS_PER_JOB, Pacer
+from chat_hygiene.providers.base import Deleter, Reader
+from chat_hygiene.settings import MAX_CLOCK_SKEW
+from chat_hygiene.store import devices, jobs, switches
+from chat_hygiene.store.engine import reading
+from chat_hygiene.store.jobs import Job
+
+PER_DEVICE = 8
+
+Progress = Callable[[int], None]
+"""Called with the number of jobs worked so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a drain ended. `stopped` says why it left due jobs alone, if it did."""
+
+    worked: int
+    stopped: str | None = None
+
+
+async def run(
+    context: Context,
+    reader: Reader,
+    deleter: Deleter,
+    *,
+    pacer: Pacer,
+    horizon: timedelta,
+    progress: Progress | None = None,
+) -> Report:
+    """Works due jobs until none is due within `horizon` from now."""
+    return await _Drain(context, reader, deleter, pacer, progress).run(horizon)
+
+
+class _Drain:
+    def __init__(
+        self, context: Context, reader: Reader, deleter: Deleter, pacer: Pacer, progress: Progress | None
+    ) -> None:
+        self._context, self._reader, self._pacer, self._progress = context, reader, pacer, progress
+        self._calls = Calls(context, reader, deleter, pacer)
+        self._active: Counter[int] = Counter()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._worked = 0
+        self._freed = asyncio.Event()
+
+    async def run(self, horizon: timedelta) -> Report:
+        try:
+            return await self._loop(horizon)
+        finally:
+            # Calls in flight are finished, also when the loop ends by an error.
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _loop(self, horizon: timedelta) -> Report:
+        while True:
+            self._raise_failures()
+            if (reason := await asyncio.to_thread(self._stop_reason)) is not None:
+                await asyncio.gather(*self._tasks)
+                return Report(self._worked, reason)
+            self._freed.clear()
+            for job in await asyncio.to_thread(self._claim):
+                self._start(job)
+            wake = await asyncio.to_thread(self._wake_at)
+            now = self._context.clock()
+            if not self._tasks and (wake is None or wake - now > horizon):
+                return Report(self._worked)
+            await self._rest(None if wake is None else max(0.0, (wake - now).total_seconds()))
+
+    async def _rest(self, seconds: float | None) -> None:
+        """Until a job of this process ends, or so long."""
+        try:
+            await asyncio.wait_for(self._freed.wait(), seconds)
+        except TimeoutError:
+            pass
+
+    def _start(self, job: Job) -> None:
+        task = asyncio.create_task(removal.run(self._context, self._calls, job))
+        self._active[job.device_id] += 1
+        self._tasks.add(task)
+        task.add_done_callback(lambda _: self._ended(job))
+
+    def _ended(self, job: Job) -> None:
+        self._active[job.device_id] -= 1
+        self._worked += 1
+        self._freed.set()
+        if self._progress:
+            self._progress(self._worked)
+
+    def _raise_failures(self) -> None:
+        done = {task for task in self._tasks if task.done()}
+        self._tasks -= done
+        for task in done:
+            task.result()
+
+    def _stop_reason(self) -> str | None:
+        skew = self._reader.clock_skew
+        if skew is not None and abs(skew) > MAX_CLOCK_SKEW:
+            return f"our clock and the API's are {abs(skew).total_seconds():.0f} s apart"
+        with reading(self._context.sessions) as session:
+            stop = switches.stopped(session)
+        return None if stop is None else f"stopped by {stop.actor}"
+
+    def _ready(self, device: devices.Device, now: datetime) -> bool:
+        return device.online and device.blocked_reason is None and device.waits_until(now) is None
+
+    def _claim(self) -> list[Job]:
+        """A batch from every device that has due jobs, may be called, and has room and budget."""
+        context, now = self._context, self._context.clock()
+        with reading(context.sessions) as session:
+            due = [device_id for device_id, at in jobs.due_by_device(session).items() if at <= now]
+            ready = [device for device in devices.load(session, due) if self._ready(device, now)]
+            lease = jobs.first_lease_end(session, others_than=context.owner)
+        if lease is not None and lease <= now:
+            reconcile.run(context, now=now)
+        claimed: list[Job] = []
+        for device in ready:
+            room = PER_DEVICE - self._active[device.id]
+            granted = self._pacer.take_jobs(device.id, room) if room > 0 else 0
+            if not granted:
+                continue
+            with context.sessions.begin() as session:
+                taken = jobs.claim(
+                    session,
+                    device.id,
+                    granted,
+                    now=now,
+                    lease=context.settings.lease_seconds,
+                    owner=context.owner,
+                    actor=context.actor,
+                )
+            self._pacer.give_back(device.id, (granted - len(taken)) * CALLS_PER_JOB)
+            claimed += taken
+        return claimed
+
+    def _wake_at(self) -> datetime | None:
+        """When something can be done next that cannot be done now."""
+        now = self._context.clock()
+        with reading(self._context.sessions) as session:
+            due = jobs.due_by_device(session)
+            rows = [
+                row for row in devices.load(session, list(due)) if row.online and row.blocked_reason is None
+            ]
+            lease = jobs.first_lease_end(session, others_than=self._context.owner)
+        instants = [] if lease is None else [lease]
+        for device in rows:
+            if self._active[device.id] >= PER_DEVICE:
+                continue
+            at = max(due[device.id], device.waits_until(now) or now)
+            if at <= now:
+                at = now + timedelta(seconds=self._pacer.wait(device.id, CALLS_PER_JOB))
+            instants.append(at)
+        return min(instants, default=None)

@@ -1,0 +1,225 @@
+"""Candidates of a policy: counting them, queueing a job for each, and what keeps a chat from a second job."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, RowMapping, and_, case, exists, func, insert, literal, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from chat_hygiene.core.states import EFFECTIVE_STATES, HOLDING_STATES, JobState
+from chat_hygiene.store.tables import chats, devices, jobs, policy_runs, run_candidates
+from chat_hygiene.store.types import Instant
+from chat_policies import Clause, Compiled, Funnel
+
+FAILED_AGAIN_AFTER = timedelta(days=7)
+RESURRECTED_AGAIN_AFTER = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a policy queued on one device against what it could: the numbers that the brakes judge."""
+
+    device_id: int
+    device: str
+    population: int
+    today: int
+    queued: int
+
+
+def free(policy_id: int, version: int, *, now: datetime) -> ColumnElement[bool]:
+    """A chat life without an open or effective job, without a failure of this version in the last 7 days, and not
+    deleted twice in 7 days after a resurrection.
+    """
+    mine = and_(jobs.c.chat_id == chats.c.id, jobs.c.generation == chats.c.generation)
+    taken = exists().where(mine, jobs.c.state.in_([state.value for state in HOLDING_STATES]))
+    failed = exists().where(
+        mine,
+        jobs.c.state == JobState.FAILED.value,
+        jobs.c.policy_id == policy_id,
+        jobs.c.version == version,
+        jobs.c.finished_at > literal(now - FAILED_AGAIN_AFTER, Instant()),
+    )
+    removals = (
+        select(func.count())
+        .where(
+            jobs.c.chat_id == chats.c.id,
+            jobs.c.state.in_([state.value for state in EFFECTIVE_STATES]),
+            jobs.c.finished_at > literal(now - RESURRECTED_AGAIN_AFTER, Instant()),
+        )
+        .scalar_subquery()
+    )
+    again = or_(chats.c.resurrected_at.is_(None), removals < 2)
+    return and_(~taken, ~failed, again)
+
+
+def funnel(session: Session, compiled: Compiled) -> Funnel:
+    """Counts over every stored chat."""
+    return compiled.read_funnel(session.execute(compiled.funnel(chats)).one())
+
+
+def count(session: Session, condition: ColumnElement[bool]) -> int:
+    """How many chats satisfy it."""
+    return session.execute(select(func.count()).select_from(chats).where(condition)).scalar_one()
+
+
+def matches(
+    session: Session, condition: ColumnElement[bool], *, limit: int | None = None
+) -> list[RowMapping]:
+    """Chats that satisfy it, those silent for longest first."""
+    query = (
+        select(chats, devices.c.device, devices.c.alias)
+        .join(devices, devices.c.id == chats.c.device_id)
+        .where(condition)
+        .order_by(chats.c.last_message_at, chats.c.id)
+        .limit(limit)
+    )
+    return list(session.execute(query).mappings())
+
+
+def queue(
+    session: Session,
+    condition: ColumnElement[bool],
+    *,
+    run_id: int,
+    policy_id: int,
+    version: int,
+    reason: str,
+    grace: timedelta,
+    now: datetime,
+) -> None:
+    """One job per matching chat, in one statement; a chat life that has its job already gets no second one."""
+    at, due = literal(now, Instant()), literal(now + grace, Instant())
+    values: dict[str, ColumnElement[Any]] = {
+        "chat_id": chats.c.id,
+        "generation": chats.c.generation,
+        "device_id": chats.c.device_id,
+        "chat_ref": chats.c.chat_ref,
+        "chat_hint": chats.c.chat_hint,
+        "run_id": literal(run_id),
+        "policy_id": literal(policy_id),
+        "version": literal(version),
+        "reason": literal(reason),
+        "state": literal(JobState.QUEUED.value),
+        "queued_at": at,
+        "matched_at": at,
+        "not_before": due,
+        "next_attempt_at": due,
+    }
+    # Two evaluators that insert in one order cannot deadlock.
+    rows = select(*values.values()).where(condition).order_by(chats.c.id)
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    session.execute(dialect.insert(jobs).from_select(list(values), rows).on_conflict_do_nothing())
+
+
+def remember(session: Session, condition: ColumnElement[bool], *, run_id: int) -> None:
+    """The candidates of a run that awaits approval."""
+    rows = select(literal(run_id), chats.c.id, chats.c.generation).where(condition).order_by(chats.c.id)
+    session.execute(insert(run_candidates).from_select(["run_id", "chat_id", "generation"], rows))
+
+
+def of_run(session: Session, run_id: int) -> list[tuple[str, int]]:
+    """(chat_ref, generation) of what a run queued."""
+    query = select(jobs.c.chat_ref, jobs.c.generation).where(jobs.c.run_id == run_id)
+    return list(session.execute(query).tuples())
+
+
+def remembered(session: Session, run_id: int) -> list[tuple[str, int]]:
+    """(chat_ref, generation) of the candidates of a run that awaits approval."""
+    query = (
+        select(chats.c.chat_ref, run_candidates.c.generation)
+        .join(chats, chats.c.id == run_candidates.c.chat_id)
+        .where(run_candidates.c.run_id == run_id)
+    )
+    return list(session.execute(query).tuples())
+
+
+def loads(
+    session: Session, in_scope: ColumnElement[bool], *, run_id: int, policy_id: int, day_start: datetime
+) -> list[Load]:
+    """Per device that this run queued on: the policy's population there, and what it queued earlier that day.
+
+    The population is what is in scope plus what the policy removed today, so that a day's own work does not shrink the
+    base of its share. Approved runs and cancelled jobs do not count.
+    """
+    queued = dict(
+        session.execute(
+            select(jobs.c.device_id, func.count()).where(jobs.c.run_id == run_id).group_by(jobs.c.device_id)
+        )
+        .tuples()
+        .all()
+    )
+    effective = jobs.c.state.in_([state.value for state in EFFECTIVE_STATES])
+    earlier = {
+        row.device_id: row
+        for row in session.execute(
+            select(
+                jobs.c.device_id,
+                func.count().label("today"),
+                func.sum(case((effective, 1), else_=0)).label("removed"),
+            )
+            .join(policy_runs, policy_runs.c.id == jobs.c.run_id)
+            .where(
+                jobs.c.policy_id == policy_id,
+                jobs.c.run_id != run_id,
+                jobs.c.queued_at >= literal(day_start, Instant()),
+                jobs.c.state != JobState.CANCELLED.value,
+                policy_runs.c.trigger != "approval",
+            )
+            .group_by(jobs.c.device_id)
+        )
+    }
+    population = dict(
+        session.execute(
+            select(chats.c.device_id, func.count())
+            .where(in_scope, chats.c.device_id.in_(list(queued)))
+            .group_by(chats.c.device_id)
+        )
+        .tuples()
+        .all()
+    )
+    names = dict(session.execute(select(devices.c.id, devices.c.device)).tuples().all())
+    found = []
+    for device_id, number in sorted(queued.items()):
+        row = earlier.get(device_id)
+        found.append(
+            Load(
+                device_id=device_id,
+                device=names[device_id],
+                population=population.get(device_id, 0) + (row.removed if row else 0),
+                today=row.today if row else 0,
+                queued=number,
+            )
+        )
+    return found
+
+
+def stopped_matching(session: Session, policy_id: int, clauses: Sequence[Clause]) -> list[tuple[int, str]]:
+    """(job id, first clause that fails) of the policy's queued jobs whose chat no longer matches.
+
+    A job with an intent out is left alone: its outcome has to be read first.
+    """
+    fails = [(clause.holds().is_(False), literal(clause.name)) for clause in clauses]
+    reason = case(*fails, else_=literal("")).label("reason")
+    query = (
+        select(jobs.c.id, reason)
+        .join(chats, chats.c.id == jobs.c.chat_id)
+        .where(
+            jobs.c.policy_id == policy_id,
+            jobs.c.state == JobState.QUEUED.value,
+            jobs.c.intent.is_(None),
+            or_(chats.c.generation != jobs.c.generation, *(fail for fail, _ in fails)),
+        )
+        .order_by(jobs.c.id)
+    )
+    return [(row.id, row.reason or "generation") for row in session.execute(query)]
+
+
+def open_jobs(session: Session, policy_id: int) -> list[tuple[int, str]]:
+    """(job id, "mode") of every queued job of a policy that no longer enforces, except those with an intent out."""
+    query = select(jobs.c.id).where(
+        jobs.c.policy_id == policy_id, jobs.c.state == JobState.QUEUED.value, jobs.c.intent.is_(None)
+    )
+    return [(job_id, "mode") for job_id in session.execute(query.order_by(jobs.c.id)).scalars()]

@@ -1,0 +1,226 @@
+"""Chats: what the last answers showed of them, when they vanished, and how they were removed.
+
+A row's life: inserted by a sync; changed by syncs and by the fresh read before a delete; `missing_since` after two
+complete sweeps without it; `removed_at` when we removed it, with its name erased at once and its wid when nothing is
+owed any more; a new generation when it comes back.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping, func, insert, literal, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from chat_hygiene.core.events import Event
+from chat_hygiene.core.facts import ChatFacts
+from chat_hygiene.store import audit
+from chat_hygiene.store.pseudonyms import Pseudonyms, hint
+from chat_hygiene.store.tables import audit_events, chats, devices
+
+# Absence in a later answer never clears these: they protect chats. Any other absent fact becomes unknown.
+STICKY = ("unread", "pinned", "muted", "archived", "locked")
+PLAIN = (
+    "kind",
+    "name",
+    "status",
+    "whatsapp_status",
+    "status_updated_at",
+    "first_message_at",
+    "last_message_at",
+    "last_inbound_at",
+    "last_outbound_at",
+    "assigned",
+    "agent",
+    "department",
+)
+_KNOWN = [
+    chats.c[name]
+    for name in (
+        *("id", "wid", "chat_ref", "key_id", "generation", "labels", "missing_since", "removed_at"),
+        *("removed_last_message_at", "resurrected_at", *STICKY, *PLAIN),
+    )
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whose chats these are: what a pseudonym is made over."""
+
+    provider: str
+    device: str
+    device_id: int
+
+
+@dataclass(slots=True)
+class Stored:
+    """What storing a page did."""
+
+    seen: int = 0
+    new: int = 0
+    changed: int = 0
+    returned: int = 0
+
+
+def merged(known: Mapping[str, Any], facts: ChatFacts) -> dict[str, Any]:
+    """The columns that `facts` changes in a known row."""
+    found: dict[str, Any] = {name: getattr(facts, name) for name in PLAIN}
+    found |= {name: value for name in STICKY if (value := getattr(facts, name)) is not None}
+    if facts.labels is not None:
+        found["labels"] = list(facts.labels)
+    found["missing_since"] = None
+    return {name: value for name, value in found.items() if value != known[name]}
+
+
+def store_page(
+    session: Session,
+    account: Account,
+    page: Iterable[ChatFacts],
+    *,
+    pseudonyms: Pseudonyms,
+    read_at: datetime,
+    sweep: int,
+    actor: str,
+) -> Stored:
+    """Stores one page as read at `read_at`. Unchanged rows are only marked as seen by the sweep."""
+    refs = {facts.wid: pseudonyms.refs(account.provider, account.device, facts.wid) for facts in page}
+    newest = {facts.wid: facts for facts in page}
+    rows = session.execute(
+        select(*_KNOWN)
+        .where(
+            chats.c.device_id == account.device_id,
+            chats.c.chat_ref.in_([ref for each in refs.values() for ref in each]),
+        )
+        .order_by(chats.c.id)
+        .with_for_update()
+    ).mappings()
+    known = {row["chat_ref"]: row for row in rows}
+    stored, new, seen = Stored(seen=len(newest)), [], []
+    for wid, facts in newest.items():
+        row = next((known[ref] for ref in refs[wid] if ref in known), None)
+        ref, key_id = pseudonyms.ref(account.provider, account.device, wid)
+        if row is None:
+            if facts.status != "removed":
+                new.append(_new_row(account, facts, ref, key_id, read_at=read_at, sweep=sweep))
+            continue
+        if row["removed_at"] is not None:
+            # Still listed as removed, or read before our removal: nothing came back.
+            if facts.status == "removed" or read_at <= row["removed_at"]:
+                continue
+            stored.returned += 1
+            _return(session, account, row, facts, at=read_at, actor=actor)
+        changes = merged(row, facts) | ({} if row["chat_ref"] == ref else {"chat_ref": ref, "key_id": key_id})
+        if row["wid"] is None:
+            changes["wid"] = wid
+        if changes:
+            stored.changed += 1
+            session.execute(update(chats).where(chats.c.id == row["id"]).values(changes))
+        seen.append(row["id"])
+    if seen:
+        session.execute(update(chats).where(chats.c.id.in_(seen)).values(seen_sweep=sweep, synced_at=read_at))
+    if new:
+        dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+        session.execute(dialect.insert(chats).on_conflict_do_nothing(), new)
+        stored.new = len(new)
+    return stored
+
+
+def _new_row(
+    account: Account, facts: ChatFacts, ref: str, key_id: str, *, read_at: datetime, sweep: int
+) -> dict[str, Any]:
+    return {
+        "device_id": account.device_id,
+        "wid": facts.wid,
+        **{name: getattr(facts, name) for name in (*PLAIN, *STICKY)},
+        "labels": list(facts.labels or ()),
+        "chat_ref": ref,
+        "key_id": key_id,
+        "chat_hint": hint(facts.wid),
+        "synced_at": read_at,
+        "seen_sweep": sweep,
+    }
+
+
+def _return(
+    session: Session, account: Account, row: RowMapping, facts: ChatFacts, *, at: datetime, actor: str
+) -> None:
+    before, after = row["removed_last_message_at"], facts.last_message_at
+    talked = after is not None and (before is None or after > before)
+    session.execute(
+        update(chats)
+        .where(chats.c.id == row["id"])
+        .values(
+            generation=chats.c.generation + 1,
+            removed_at=None,
+            removed_how=None,
+            removed_last_message_at=None,
+            resurrected_at=None if talked else at,
+        )
+    )
+    kind = Event.CHAT_RETURNED if talked else Event.CHAT_RESURRECTED
+    audit.append(session, kind, at=at, actor=actor, device=account.device, chat_ref=row["chat_ref"])
+
+
+def store_read(session: Session, chat_id: int, facts: ChatFacts, *, now: datetime) -> None:
+    """Stores the fresh read before a delete."""
+    row = session.execute(select(*_KNOWN).where(chats.c.id == chat_id).with_for_update()).mappings().one()
+    session.execute(update(chats).where(chats.c.id == chat_id).values(**merged(row, facts), synced_at=now))
+
+
+def mark_missing(session: Session, account: Account, sweep: int, *, now: datetime, actor: str) -> int:
+    """After a complete sweep: chats that it and the one before did not show are missing. Returns how many."""
+    gone = (
+        chats.c.device_id == account.device_id,
+        chats.c.seen_sweep < sweep - 1,
+        chats.c.missing_since.is_(None),
+        chats.c.removed_at.is_(None),
+    )
+    columns = ["at", "kind", "actor", "device", "chat_ref"]
+    rows = select(
+        literal(now, audit_events.c.at.type),
+        literal(Event.CHAT_VANISHED.value),
+        literal(actor),
+        literal(account.device),
+        chats.c.chat_ref,
+    ).where(*gone)
+    session.execute(insert(audit_events).from_select(columns, rows))
+    # The statement above and this one see the same rows: the sweep is over and its number is ours.
+    return len(
+        session.execute(update(chats).where(*gone).values(missing_since=now).returning(chats.c.id)).all()
+    )
+
+
+def erase(session: Session, chat_id: int, *, now: datetime, how: str, owed: bool) -> None:
+    """After an outcome: what identifies the person goes, except the wid while the removal is still owed."""
+    values: dict[str, Any] = {
+        "removed_at": now,
+        "removed_how": how,
+        "removed_last_message_at": chats.c.last_message_at,
+        "name": None,
+    }
+    if not owed:
+        values["wid"] = None
+    session.execute(update(chats).where(chats.c.id == chat_id).values(values))
+
+
+def find(session: Session, refs: Sequence[str]) -> list[RowMapping]:
+    """Rows of these pseudonyms, on whatever device, with the device's id."""
+    query = (
+        select(chats, devices.c.device, devices.c.alias)
+        .join(devices, devices.c.id == chats.c.device_id)
+        .where(chats.c.chat_ref.in_(refs))
+        .order_by(chats.c.id)
+    )
+    return list(session.execute(query).mappings())
+
+
+def count_live(session: Session) -> int:
+    """Chats that are neither removed nor missing."""
+    live = (
+        select(func.count())
+        .select_from(chats)
+        .where(chats.c.removed_at.is_(None), chats.c.missing_since.is_(None))
+    )
+    return session.execute(live).scalar_one()

@@ -1,0 +1,179 @@
+"""Delete jobs: claiming them, finding what is due, and reading them for a face.
+
+States change only through `moves.move`.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import RowMapping, Select, func, select
+from sqlalchemy.orm import Session
+
+from chat_hygiene.core.decisions import Intent
+from chat_hygiene.core.states import JobEvent, JobState
+from chat_hygiene.store import moves
+from chat_hygiene.store.tables import chats, devices, jobs, policies
+
+WORKING = (JobState.LEASED.value, JobState.SENT.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A claimed job, as drain works on it."""
+
+    id: int
+    chat_id: int
+    generation: int
+    device_id: int
+    policy_id: int
+    fence: int
+    attempts: int
+    not_before: datetime
+    intent: Intent | None
+    intent_at: datetime | None
+    force: bool
+    refused_at: datetime | None
+    error_class: str | None
+    first_failed_at: datetime | None
+    wid: str = field(repr=False)
+    device: str
+    chat_ref: str
+    chat_hint: str
+
+
+_COLUMNS = (
+    *(jobs.c.id, jobs.c.chat_id, jobs.c.generation, jobs.c.device_id, jobs.c.policy_id, jobs.c.fence),
+    *(jobs.c.attempts, jobs.c.not_before, jobs.c.intent, jobs.c.intent_at, jobs.c.force, jobs.c.refused_at),
+    *(jobs.c.error_class, jobs.c.first_failed_at),
+    *(chats.c.wid, devices.c.device, jobs.c.chat_ref, jobs.c.chat_hint),
+)
+
+
+def due_by_device(session: Session) -> dict[int, datetime]:
+    """When each device's first queued job is due, by the device's row id."""
+    query = (
+        select(jobs.c.device_id, func.min(jobs.c.next_attempt_at))
+        .where(jobs.c.state == JobState.QUEUED.value)
+        .group_by(jobs.c.device_id)
+    )
+    return dict(session.execute(query).tuples().all())
+
+
+def first_lease_end(session: Session, *, others_than: str) -> datetime | None:
+    """When the first lease of another worker ends."""
+    return session.execute(
+        select(func.min(jobs.c.lease_until)).where(
+            jobs.c.state.in_(WORKING), jobs.c.lease_owner != others_than
+        )
+    ).scalar_one()
+
+
+def claim(
+    session: Session, device_id: int, most: int, *, now: datetime, lease: timedelta, owner: str, actor: str
+) -> list[Job]:
+    """Leases up to `most` due jobs of one device, each with a new fence."""
+    ids = (
+        session.execute(
+            select(jobs.c.id)
+            .where(
+                jobs.c.device_id == device_id,
+                jobs.c.state == JobState.QUEUED.value,
+                jobs.c.next_attempt_at <= now,
+            )
+            .order_by(jobs.c.next_attempt_at, jobs.c.id)
+            .limit(most)
+            .with_for_update(skip_locked=True)
+        )
+        .scalars()
+        .all()
+    )
+    for job_id in ids:
+        moves.move(
+            session,
+            job_id,
+            JobEvent.CLAIM,
+            now=now,
+            actor=actor,
+            values={"lease_owner": owner, "lease_until": now + lease, "fence": jobs.c.fence + 1},
+        )
+    query = (
+        select(*_COLUMNS)
+        .join(chats, chats.c.id == jobs.c.chat_id)
+        .join(devices, devices.c.id == jobs.c.device_id)
+        .where(jobs.c.id.in_(ids))
+        .order_by(jobs.c.next_attempt_at, jobs.c.id)
+    )
+    return [Job(**(dict(row) | {"intent": _intent(row)})) for row in session.execute(query).mappings()]
+
+
+def _intent(row: RowMapping) -> Intent | None:
+    return None if row["intent"] is None else Intent(row["intent"])
+
+
+def expired(session: Session, *, now: datetime, everyone: bool) -> list[tuple[int, JobState, int]]:
+    """(job id, state, crashes) of leases that ended; with `everyone`, of all: no other worker is alive."""
+    query = (
+        select(jobs.c.id, jobs.c.state, jobs.c.crashes).where(jobs.c.state.in_(WORKING)).order_by(jobs.c.id)
+    )
+    if not everyone:
+        query = query.where(jobs.c.lease_until <= now)
+    return [
+        (row.id, JobState(row.state), row.crashes)
+        for row in session.execute(query.with_for_update(skip_locked=True))
+    ]
+
+
+def waiting(session: Session, policy_ids: Collection[int] | None = None) -> list[RowMapping]:
+    """Queued jobs with when and for whom they wait, soonest first."""
+    query = (
+        listing().where(jobs.c.state == JobState.QUEUED.value).order_by(None).order_by(jobs.c.next_attempt_at)
+    )
+    if policy_ids is not None:
+        query = query.where(jobs.c.policy_id.in_(policy_ids))
+    return list(session.execute(query).mappings())
+
+
+def listing() -> Select[tuple[object, ...]]:
+    """Jobs with their device, policy and the chat's name, newest first."""
+    return (
+        select(jobs, devices.c.device, devices.c.alias, policies.c.name.label("policy"), chats.c.name)
+        .join(devices, devices.c.id == jobs.c.device_id)
+        .join(policies, policies.c.id == jobs.c.policy_id)
+        .join(chats, chats.c.id == jobs.c.chat_id)
+        .order_by(jobs.c.id.desc())
+    )
+
+
+def find(
+    session: Session,
+    *,
+    job_id: int | None = None,
+    state: str | None = None,
+    chat_refs: Collection[str] | None = None,
+    debt: bool = False,
+    limit: int | None = None,
+) -> list[RowMapping]:
+    """Jobs for a face, newest first."""
+    query = listing()
+    if job_id is not None:
+        query = query.where(jobs.c.id == job_id)
+    if state is not None:
+        query = query.where(jobs.c.state == state)
+    if chat_refs is not None:
+        query = query.where(jobs.c.chat_ref.in_(chat_refs))
+    if debt:
+        query = query.where(jobs.c.debt_state.is_not(None))
+    return list(session.execute(query.limit(limit)).mappings())
+
+
+def outcomes_since(session: Session, started: datetime) -> dict[str, int]:
+    """How many jobs ended in each state since `started`."""
+    query = select(jobs.c.state, func.count()).where(jobs.c.finished_at >= started).group_by(jobs.c.state)
+    return dict(session.execute(query).tuples().all())
+
+
+def count_due(session: Session, *, before: datetime) -> int:
+    """How many queued jobs are due before an instant."""
+    query = select(func.count()).where(jobs.c.state == JobState.QUEUED.value, jobs.c.next_attempt_at < before)
+    return session.execute(query).scalar_one()

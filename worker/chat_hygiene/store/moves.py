@@ -1,0 +1,88 @@
+"""The one mover: every change of a job's state, with its audit event in the same transaction.
+
+A holder of a lease names its fence; a stale one changes nothing and is told so by `False`.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from chat_hygiene.core.events import Event
+from chat_hygiene.core.states import EFFECTIVE_STATES, JobEvent, JobState, transition
+from chat_hygiene.store import audit, chats, daily
+from chat_hygiene.store.tables import devices, jobs, policies
+
+_EVENTS = {
+    JobEvent.CLAIM: Event.JOB_CLAIMED,
+    JobEvent.RELEASE: Event.JOB_RELEASED,
+    JobEvent.CANCEL: Event.JOB_CANCELLED,
+    JobEvent.INTEND: Event.JOB_INTENT,
+    JobEvent.WITHDRAW: Event.JOB_WITHDRAWN,
+    JobEvent.RETRY: Event.JOB_RETRY,
+    JobEvent.LOSE: Event.JOB_LOST,
+    JobEvent.CONFIRM_DELETED: Event.JOB_DELETED,
+    JobEvent.CONFIRM_GONE: Event.JOB_ALREADY_GONE,
+    JobEvent.CONFIRM_LOCAL: Event.JOB_REMOVED_LOCALLY,
+    JobEvent.GIVE_UP: Event.JOB_FAILED,
+    JobEvent.QUARANTINE: Event.JOB_QUARANTINED,
+}
+_LEASED = (JobState.LEASED, JobState.SENT)
+_FINAL = (*EFFECTIVE_STATES, JobState.CANCELLED, JobState.FAILED, JobState.QUARANTINED)
+_COUNTED = (*EFFECTIVE_STATES, JobState.FAILED)
+
+
+def move(
+    session: Session,
+    job_id: int,
+    event: JobEvent,
+    *,
+    now: datetime,
+    actor: str,
+    fence: int | None = None,
+    values: Mapping[str, Any] | None = None,
+    detail: Mapping[str, Any] | None = None,
+) -> bool:
+    """Moves one job. False when it is not the caller's any more (`fence` given and another one stands).
+
+    `values` are further columns of the job. A final state ends the lease, counts the day, and erases the person.
+    Raises `core.states.IllegalMoveError` when the job's state has no such move.
+    """
+    job = session.execute(
+        select(jobs, devices.c.device, policies.c.name.label("policy"))
+        .join(devices, devices.c.id == jobs.c.device_id)
+        .join(policies, policies.c.id == jobs.c.policy_id)
+        .where(jobs.c.id == job_id)
+        .with_for_update(of=jobs)
+    ).one()
+    if fence is not None and (job.fence != fence or JobState(job.state) not in _LEASED):
+        return False
+    state = transition(JobState(job.state), event)
+    changes: dict[str, Any] = {"state": state.value, **(values or {})}
+    if state not in _LEASED:
+        changes |= {"lease_owner": None, "lease_until": None}
+    if state in _FINAL:
+        changes |= {"finished_at": now}
+    session.execute(update(jobs).where(jobs.c.id == job_id).values(changes))
+    if state in EFFECTIVE_STATES:
+        owed = state is JobState.REMOVED_LOCALLY
+        chats.erase(session, job.chat_id, now=now, how=state.value, owed=owed)
+    if state in _COUNTED:
+        daily.count(session, now.date(), job.policy_id, job.device_id, state.value)
+    audit.append(
+        session,
+        _EVENTS[event],
+        at=now,
+        actor=actor,
+        policy=job.policy,
+        policy_version=changes.get("version", job.version),
+        run_id=job.run_id,
+        job_id=job_id,
+        device=job.device,
+        chat_ref=job.chat_ref,
+        outcome=state.value if state in _FINAL else None,
+        detail=detail,
+    )
+    return True

@@ -1,0 +1,150 @@
+"""Stored policies: the current version of each, what a file would change, and storing it.
+
+Versions are immutable; a change is a new one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Select, and_, insert, select, update
+from sqlalchemy.orm import Session
+
+from chat_hygiene.core.events import Event
+from chat_hygiene.store import audit
+from chat_hygiene.store.tables import policies, policy_versions
+from chat_policies import Policy, next_fire
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPolicy:
+    """A policy with its current version."""
+
+    id: int
+    version: int
+    state: str
+    policy: Policy
+    next_run_at: datetime | None
+    created_by: str
+    created_at: datetime
+
+    @property
+    def enforces(self) -> bool:
+        """Whether its matches are deleted."""
+        return self.state == "active" and self.policy.action == "delete" and self.policy.mode == "enforce"
+
+
+def load(session: Session, names: Sequence[str] | None = None) -> list[StoredPolicy]:
+    """Policies that are not retired, with their current version, by name."""
+    query = _current().where(policies.c.state != "retired").order_by(policies.c.name)
+    if names is not None:
+        query = query.where(policies.c.name.in_(names))
+    return _read(session, query)
+
+
+def load_by_id(session: Session, policy_id: int) -> StoredPolicy:
+    """One policy with its current version, retired or not."""
+    (found,) = _read(session, _current().where(policies.c.id == policy_id))
+    return found
+
+
+def _current() -> Select[Any]:
+    return select(
+        policies, policy_versions.c.document, policy_versions.c.created_by, policy_versions.c.created_at
+    ).join(
+        policy_versions,
+        and_(policy_versions.c.policy_id == policies.c.id, policy_versions.c.version == policies.c.version),
+    )
+
+
+def _read(session: Session, query: Select[Any]) -> list[StoredPolicy]:
+    return [
+        StoredPolicy(
+            id=row[policies.c.id],
+            version=row[policies.c.version],
+            state=row[policies.c.state],
+            policy=Policy.from_document(row[policy_versions.c.document]),
+            next_run_at=row[policies.c.next_run_at],
+            created_by=row[policy_versions.c.created_by],
+            created_at=row[policy_versions.c.created_at],
+        )
+        for row in session.execute(query).mappings()
+    ]
+
+
+def keeps(session: Session) -> list[Policy]:
+    """Every active keep-policy."""
+    return [
+        stored.policy
+        for stored in load(session)
+        if stored.policy.action == "keep" and stored.state == "active"
+    ]
+
+
+def lock(session: Session, policy_id: int) -> None:
+    """One evaluation or change of a policy at a time."""
+    session.execute(select(policies.c.id).where(policies.c.id == policy_id).with_for_update()).one()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a file says of one policy, against what is stored."""
+
+    what: Literal["new", "changed", "unchanged"]
+    policy: Policy
+    before: Policy | None
+    from_version: int | None
+
+
+def compare(session: Session, wanted: Sequence[Policy]) -> list[Change]:
+    """One change per policy of a file, in the file's order."""
+    stored = {each.policy.name: each for each in load(session)}
+    found = []
+    for policy in wanted:
+        old = stored.get(policy.name)
+        if old is None:
+            found.append(Change("new", policy, None, None))
+        else:
+            same = old.policy.to_document() == policy.to_document()
+            found.append(Change("unchanged" if same else "changed", policy, old.policy, old.version))
+    return found
+
+
+def store(session: Session, change: Change, *, now: datetime, actor: str) -> int:
+    """Stores a new or changed policy as its next version; returns the version."""
+    policy = change.policy
+    next_run = None if policy.action == "keep" else next_fire(policy.schedule, policy.timezone, now)
+    head: dict[str, Any] = {"action": policy.action, "next_run_at": next_run, "state": "active"}
+    # A retired name comes back with its history: versions go on counting.
+    known = session.execute(
+        select(policies.c.id, policies.c.version).where(policies.c.name == policy.name)
+    ).one_or_none()
+    if known is None:
+        version = 1
+        policy_id = session.execute(
+            insert(policies)
+            .values(name=policy.name, version=1, created_at=now, **head)
+            .returning(policies.c.id)
+        ).scalar_one()
+    else:
+        policy_id, version = known.id, known.version + 1
+        if change.before is not None:
+            del head["state"]
+        session.execute(update(policies).where(policies.c.id == policy_id).values(version=version, **head))
+    session.execute(
+        insert(policy_versions).values(
+            policy_id=policy_id,
+            version=version,
+            document=policy.to_document(),
+            rule=policy.words(),
+            created_by=actor,
+            created_at=now,
+        )
+    )
+    kind = Event.POLICY_CREATED if known is None else Event.POLICY_CHANGED
+    detail = {"from_version": known.version if known else None, "mode": policy.mode, "action": policy.action}
+    audit.append(
+        session, kind, at=now, actor=actor, policy=policy.name, policy_version=version, detail=detail
+    )
+    return version

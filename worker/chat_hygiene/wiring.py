@@ -1,0 +1,230 @@
+"""The only place that puts settings, store, providers and stages together. Faces call this module and nothing below.
+
+Looking (preview, explain, listings) opens a `Ledger`, which holds no provider at all. Working opens a provider's reader;
+only `run_once` opens a deleter too.
+"""
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from sqlalchemy.orm import Session
+
+from chat_hygiene.clock import Clock, utc_now
+from chat_hygiene.core.errors import InvalidInputError, UsageError
+from chat_hygiene.pipeline import drain, evaluate, reconcile, seal, sync
+from chat_hygiene.pipeline.context import Context
+from chat_hygiene.pipeline.pacing import Pacer
+from chat_hygiene.providers import registry
+from chat_hygiene.providers.base import Reader
+from chat_hygiene.settings import Settings, SettingsError, load_settings
+from chat_hygiene.store import jobs, policies, presence, schema
+from chat_hygiene.store.engine import create_engine, reading, sessions
+from chat_hygiene.store.keys import load_keys
+from chat_hygiene.store.policies import StoredPolicy
+
+RUN_WAITS_FOR = timedelta(seconds=60)
+"""`run` waits for a job that is due within this time, and lists the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """An open store: everything that looks, and everything that works, starts from one."""
+
+    context: Context
+
+    @property
+    def settings(self) -> Settings:
+        """The settings it was opened with."""
+        return self.context.settings
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A read-only transaction."""
+        with reading(self.context.sessions) as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A transaction; what it appended to the audit is sealed after it."""
+        with self.context.sessions.begin() as session:
+            yield session
+        seal.run(self.context)
+
+    def now(self) -> datetime:
+        """The instant a face hands down."""
+        return self.context.clock()
+
+
+def settings(**overrides: object) -> Settings:
+    """The settings of this process. Raises InvalidInputError with one line per problem."""
+    try:
+        return load_settings(**overrides)
+    except SettingsError as error:
+        raise InvalidInputError("\n".join(error.problems), fix="see the settings in the README") from None
+
+
+@contextmanager
+def open_ledger(settings: Settings, *, clock: Clock = utc_now) -> Iterator[Ledger]:
+    """Opens the store; an embedded one is brought to the newest schema first, a server's must already be there."""
+    engine = create_engine(settings.database_url.get_secret_value())
+    try:
+        if settings.sqlite_file is not None:
+            schema.upgrade(engine)
+        else:
+            schema.require_head(engine)
+        context = Context(
+            settings=settings,
+            sessions=sessions(engine),
+            keys=load_keys(settings),
+            clock=clock,
+            actor=settings.actor,
+            owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
+        )
+        yield Ledger(context)
+    finally:
+        engine.dispose()
+
+
+@dataclass(slots=True)
+class Watcher:
+    """What a face wants to hear while a run goes on; each is called from the run's own thread."""
+
+    stage: Callable[[str], None] = lambda _: None
+    synced: sync.Progress = lambda _device, _seen: None
+    worked: drain.Progress = lambda _: None
+    queued: Callable[[int], None] = lambda _: None
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What one `run` did, stage by stage."""
+
+    started_at: datetime
+    finished_at: datetime
+    reconciled: reconcile.Report
+    synced: sync.Report
+    evaluated: tuple[evaluate.Report, ...]
+    drained: drain.Report
+    outcomes: dict[str, int]
+    waiting: int
+    sealed: int
+
+
+def sync_once(ledger: Ledger, *, full: bool, watcher: Watcher) -> sync.Report:
+    """One sync of every device, sealed. Raises ProviderError when the account cannot be reached."""
+    context = ledger.context
+
+    async def work() -> sync.Report:
+        reader = registry.open_reader(context.settings, context.clock)
+        try:
+            return await sync.run(
+                context, reader, full=full, pacer=Pacer(context), now=context.clock(), progress=watcher.synced
+            )
+        finally:
+            await reader.aclose()
+
+    report = asyncio.run(work())
+    seal.run(context)
+    return report
+
+
+def to_run(ledger: Ledger, names: Sequence[str]) -> list[StoredPolicy]:
+    """The policies that a `run` of these names takes: all enforcing ones unless named. Raises UsageError."""
+    with ledger.reading() as session:
+        stored = [each for each in policies.load(session) if each.policy.action == "delete"]
+    if not names:
+        return [each for each in stored if each.enforces]
+    known = {each.policy.name: each for each in stored}
+    if unknown := [name for name in names if name not in known]:
+        raise UsageError(
+            f"no delete policy is named {', '.join(unknown)}",
+            fix=f"stored are: {', '.join(known) or 'none; store some with `chat-hygiene policy apply FILE`'}",
+        )
+    return [known[name] for name in dict.fromkeys(names)]
+
+
+def run_once(ledger: Ledger, names: Sequence[str], *, watcher: Watcher) -> RunReport:
+    """Now, once, to the end: reconcile, sync, evaluate, drain what is due, seal.
+
+    Raises ProviderError when the account cannot be reached; what an earlier run left is then untouched but reconciled.
+    """
+    context = ledger.context
+    alone: list[reconcile.Report] = []
+
+    def take_back() -> None:
+        alone.append(reconcile.run(context, now=context.clock(), alone=True))
+
+    def work() -> RunReport:
+        try:
+            return asyncio.run(_run(ledger, names, watcher, alone))
+        finally:
+            seal.run(context)
+
+    if context.settings.sqlite_file is None:
+        return work()
+    with presence.working(context.settings.sqlite_file, when_alone=take_back):
+        return work()
+
+
+async def _run(
+    ledger: Ledger, names: Sequence[str], watcher: Watcher, alone: Sequence[reconcile.Report]
+) -> RunReport:
+    context = ledger.context
+    started = context.clock()
+    watcher.stage("reconcile")
+    reconciled = alone[0] if alone else reconcile.run(context, now=started)
+    reader = registry.open_reader(context.settings, context.clock)
+    pacer = Pacer(context)
+    try:
+        watcher.stage("sync")
+        synced = await sync.run(
+            context, reader, full=True, pacer=pacer, now=context.clock(), progress=watcher.synced
+        )
+        watcher.stage("evaluate")
+        evaluated = []
+        for stored in to_run(ledger, names):
+            now = context.clock()
+            work = partial(evaluate.run, context, stored.policy.name, trigger="manual", slot=now, now=now)
+            evaluated.append(await asyncio.to_thread(work))
+        watcher.stage("delete")
+        drained = await _drain(ledger, reader, pacer, watcher)
+    finally:
+        await reader.aclose()
+    watcher.stage("seal")
+    sealed = seal.run(context)
+    with ledger.reading() as session:
+        outcomes = jobs.outcomes_since(session, started)
+        waiting = len(jobs.waiting(session))
+    return RunReport(
+        started_at=started,
+        finished_at=context.clock(),
+        reconciled=reconciled,
+        synced=synced,
+        evaluated=tuple(evaluated),
+        drained=drained,
+        outcomes=outcomes,
+        waiting=waiting,
+        sealed=sealed,
+    )
+
+
+async def _drain(ledger: Ledger, reader: Reader, pacer: Pacer, watcher: Watcher) -> drain.Report:
+    context = ledger.context
+    if context.settings.read_only:
+        return drain.Report(0, "READ_ONLY is set: this process holds no deleter")
+    with ledger.reading() as session:
+        watcher.queued(jobs.count_due(session, before=context.clock() + RUN_WAITS_FOR))
+    deleter = registry.open_deleter(context.settings, context.clock)
+    try:
+        return await drain.run(
+            context, reader, deleter, pacer=pacer, horizon=RUN_WAITS_FOR, progress=watcher.worked
+        )
+    finally:
+        await deleter.aclose()
