@@ -11,9 +11,6 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import Any, TextIO
 
-import structlog
-from pydantic import SecretStr
-
 _OWN_IDS = frozenset({"chat_ref", "device"})
 """Made by us or by the provider, opaque, and often holding a run of digits that is no phone number."""
 
@@ -42,8 +39,8 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 class _Scrub:
     """Takes secrets and phone numbers out of every value of an event, however deep, and keeps it on one line."""
 
-    def __init__(self, secrets: Iterable[SecretStr], mask: Callable[[str], str]) -> None:
-        self._secrets = [value for secret in secrets if (value := secret.get_secret_value())]
+    def __init__(self, secrets: Iterable[str], mask: Callable[[str], str]) -> None:
+        self._secrets = [secret for secret in secrets if secret]
         self._mask = mask
 
     def __call__(self, _logger: object, _method: str, event: Event) -> Event:
@@ -75,7 +72,7 @@ def _in_line(_logger: object, _method: str, event: Event) -> Event:
 
 def configure(
     *,
-    secrets: Iterable[SecretStr],
+    secrets: Iterable[str],
     mask: Callable[[str], str],
     level: int = logging.INFO,
     stream: TextIO | None = None,
@@ -83,20 +80,22 @@ def configure(
     """Sends every event, ours and the libraries', through one path to `stream` (stderr).
 
     Args:
-        secrets: values that must never appear.
+        secrets: texts that must never appear.
         mask: takes phone numbers out of a text.
         level: what we say below this level is dropped; libraries speak from WARNING on.
         stream: where to; a terminal gets columns, anything else JSON lines.
     """
+    import structlog  # a third of a second that `--help` does not need
+
     stream = stream or sys.stderr
-    common: list[structlog.typing.Processor] = [
+    common: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.format_exc_info,
         _in_line,
     ]
-    last: list[structlog.typing.Processor] = [
+    last: list[Any] = [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
         _Scrub(secrets, mask),
         # after the scrub: a date looks like a number
@@ -119,5 +118,4 @@ def configure(
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=False,
     )

@@ -1,0 +1,42 @@
+"""Puts the verbs together, and turns whatever ends one into a message and an exit code."""
+
+import io
+import sys
+from typing import NoReturn
+
+import typer
+
+from chat_hygiene.cli import config, failures, init, policy
+from chat_hygiene.core.errors import Exit
+
+app = typer.Typer(
+    name="chat-hygiene",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Retention for WhatsApp inboxes: deletes exactly what a policy says, and can prove it.\n\n"
+    "[bold]demo[/bold] shows the whole job without an account. For your own: [bold]init[/bold], [bold]doctor[/bold],"
+    " [bold]sync[/bold], [bold]policy apply[/bold], [bold]preview[/bold], [bold]run[/bold].",
+    epilog="Exit codes: 0 done · 1 unexpected · 2 usage, or a confirmation is missing · 3 a policy or a setting is"
+    " invalid · 5 a safety stop · 6 a dependency cannot be reached · 7 finished, some deletions failed · 8 the audit"
+    " does not verify",
+)
+
+app.command("init")(init.init)
+app.add_typer(policy.app, name="policy")
+app.add_typer(config.app, name="config")
+
+
+def main() -> NoReturn:
+    """The entry point."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that knows no ✔ gets an escape, not a traceback.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        app()
+    except Exception as error:  # noqa: BLE001 - the last place that can still say it in plain words
+        sys.exit(failures.show(error, as_json="--json" in sys.argv))
+    sys.exit(Exit.DONE)

@@ -1,0 +1,185 @@
+"""How every verb speaks: data on stdout, talk on stderr; a table or one JSON document; questions and progress.
+
+Text that came from outside (names, labels, aliases) is put on one line and never read as markup: a chat's name is
+whatever a stranger typed.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from chat_hygiene.core.errors import UsageError
+from chat_hygiene.logs import one_line
+
+JSON_VERSION = 1
+"""Of every document that `--json` prints; fields are only ever added within it."""
+
+_PIPE_WIDTH = 200
+
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout instead of text.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+Advance = Callable[[int, int | None], None]
+"""Told (done, of how many, or None when that is not known)."""
+
+
+def _console(*, stderr: bool) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    # A pipe has no width: rich would cut a table to 80 columns, and nobody sees what was cut.
+    width = None if stream.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
+    return Console(file=stream, highlight=False, markup=False, emoji=False, width=width)
+
+
+class Output:
+    """What one call of the command prints."""
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        self.as_json = as_json
+        self._data = _console(stderr=False)
+        self._talk = _console(stderr=True)
+
+    def document(self, kind: str, **fields: object) -> None:
+        """The verb's result as JSON: `{"version": 1, "kind": …}` and the fields."""
+        json.dump(
+            {"version": JSON_VERSION, "kind": kind, **fields},
+            sys.stdout,
+            default=_plain,
+            ensure_ascii=False,
+            indent=2,
+        )
+        sys.stdout.write("\n")
+
+    def line(self, *parts: str | Text) -> None:
+        """A line of data."""
+        self._data.print(_join(parts), soft_wrap=not self._data.is_terminal)
+
+    def table(
+        self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "nothing"
+    ) -> None:
+        """A table of data; the last column takes what room is left. `empty` is said when there are no rows."""
+        table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+        for position, name in enumerate(columns):
+            table.add_column(name, overflow="fold", ratio=1 if position == len(columns) - 1 else None)
+        for row in rows:
+            table.add_row(*(_cell(value) for value in row))
+        if table.row_count:
+            self._data.print(table)
+        else:
+            self.say(empty)
+
+    def say(self, *parts: str | Text) -> None:
+        """A line of talk."""
+        self._talk.print(_join(parts))
+
+    def good(self, text: str) -> None:
+        """Says that something went well."""
+        self.say(mark(True), " ", text)
+
+    def warn(self, text: str) -> None:
+        """Says what somebody should look at."""
+        self.say(Text("!", style="bold yellow"), " ", text)
+
+    def failed(self, text: str) -> None:
+        """Says what went wrong."""
+        self.say(mark(False), " ", text)
+
+    def confirm(self, question: str, *, yes: bool) -> None:
+        """Asks on a terminal. Raises UsageError when the answer is not yes, or when there is nobody to ask."""
+        if yes:
+            return
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise UsageError("this needs a confirmation, and there is no terminal to ask on", fix="add --yes")
+        if not typer.confirm(one_line(question), err=True):
+            raise UsageError("not confirmed: nothing was done")
+
+    @contextmanager
+    def progress(self, words: str) -> Iterator[Advance]:
+        """A progress bar on a terminal, nothing elsewhere."""
+        if not self._talk.is_terminal:
+            yield lambda _done, _total: None
+            return
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=self._talk, transient=True) as bar:
+            task = bar.add_task(words, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def mark(verdict: bool | None) -> Text:
+    """✔, ✘, or ? for what is not known."""
+    if verdict is None:
+        return Text("?", style="bold yellow")
+    return Text("✔", style="bold green") if verdict else Text("✘", style="bold red")
+
+
+def instant(value: datetime | None) -> str:
+    """To the minute, in UTC."""
+    return "never" if value is None else f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def span(value: timedelta) -> str:
+    """A length of time in its largest unit: `40 s`, `12 min`, `3 h`, `5 d`."""
+    seconds = max(0, int(value.total_seconds()))
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """`1 chat`, `2 chats`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def _cell(value: object) -> Text:
+    if isinstance(value, Text):
+        return value
+    if value is None:
+        return Text("-", style="dim")
+    if isinstance(value, datetime):
+        return Text(instant(value))
+    return Text(one_line(str(value)))
+
+
+def _join(parts: Sequence[str | Text]) -> Text:
+    return Text.assemble(*(part if isinstance(part, Text) else _lines(part) for part in parts))
+
+
+def _lines(text: str) -> str:
+    # Our own sentences may have lines; what stands in them was cleaned where it was put in.
+    return "\n".join(one_line(line) for line in text.split("\n"))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, tuple | set | frozenset):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form here")
