@@ -7,6 +7,7 @@ is due within the horizon; a long-lived worker calls it again.
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -82,10 +83,8 @@ class _Drain:
 
     async def _rest(self, seconds: float | None) -> None:
         """Until a job of this process ends, or so long."""
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._freed.wait(), seconds)
-        except TimeoutError:
-            pass
 
     def _start(self, job: Job) -> None:
         task = asyncio.create_task(removal.run(self._context, self._calls, job))

@@ -19,6 +19,7 @@ from chat_hygiene.pipeline.context import Context
 from chat_hygiene.settings import MAX_READ_AGE
 from chat_hygiene.store import chats, devices, moves, policies, switches
 from chat_hygiene.store.jobs import Job
+from chat_hygiene.store.policies import StoredPolicy
 from chat_hygiene.store.tables import chats as chat_rows
 from chat_hygiene.store.tables import jobs as job_rows
 from chat_policies import Policy, UnknownDeviceError
@@ -90,35 +91,49 @@ def _verdict(
 ) -> tuple[Intent | _Wait | str, int]:
     """The call to make, or a reason to wait, or the name of the clause that cancels the job; and the version asked."""
     stored = policies.load_by_id(session, job.policy_id)
-    policy, settings = stored.policy, context.settings
-    soon = now + settings.retry_base_seconds
+    return (
+        _all_stop(context, session, now=now)
+        or _failing_clause(context, session, job, stored, now=now)
+        or _device_waits(context, session, job, read_at=read_at, now=now)
+        or _intent(stored.policy, job)
+    ), stored.version
+
+
+def _all_stop(context: Context, session: Session, *, now: datetime) -> _Wait | None:
+    soon = now + context.settings.retry_base_seconds
     if switches.stopped(session) is not None:
-        return _Wait("stopped", soon), stored.version
-    if settings.read_only:
-        return _Wait("read only", soon), stored.version
+        return _Wait("stopped", soon)
+    return _Wait("read only", soon) if context.settings.read_only else None
+
+
+def _failing_clause(
+    context: Context, session: Session, job: Job, stored: StoredPolicy, *, now: datetime
+) -> str | None:
     if not stored.enforces:
-        return "policy." + (stored.state if stored.state != "active" else "observes"), stored.version
-    generation, removed_at = session.execute(
+        return "policy." + (stored.state if stored.state != "active" else "observes")
+    chat = session.execute(
         select(chat_rows.c.generation, chat_rows.c.removed_at).where(chat_rows.c.id == job.chat_id)
     ).one()
-    if generation != job.generation or removed_at is not None:
-        return "generation", stored.version
+    if chat.generation != job.generation or chat.removed_at is not None:
+        return "generation"
     try:
-        compiled = rules.clauses(session, policy, settings, now=now)
+        compiled = rules.clauses(session, stored.policy, context.settings, now=now)
     except UnknownDeviceError:
-        return "device", stored.version
+        return "device"
     query = compiled.explain(chat_rows).where(chat_rows.c.id == job.chat_id)
-    for verdict in compiled.read_explain(session.execute(query).one()):
-        if verdict.value is not verdict.clause.wanted:
-            return verdict.clause.name, stored.version
+    verdicts = compiled.read_explain(session.execute(query).one())
+    return next((each.clause.name for each in verdicts if each.value is not each.clause.wanted), None)
+
+
+def _device_waits(
+    context: Context, session: Session, job: Job, *, read_at: datetime, now: datetime
+) -> _Wait | None:
     (device,) = devices.load(session, [job.device_id])
     if device.blocked_reason is not None or not device.online:
-        return _Wait("device", soon), stored.version
+        return _Wait("device", now + context.settings.retry_base_seconds)
     if (until := device.waits_until(now)) is not None:
-        return _Wait("device", until), stored.version
-    if now - read_at > MAX_READ_AGE:
-        return _Wait("read too old", now), stored.version
-    return _intent(policy, job), stored.version
+        return _Wait("device", until)
+    return _Wait("read too old", now) if now - read_at > MAX_READ_AGE else None
 
 
 def _intent(policy: Policy, job: Job) -> Intent:

@@ -87,12 +87,12 @@ async def _call(context: Context, calls: Calls, job: Job, intent: Intent) -> Non
     except DeviceFaultError:
         # Nothing was read back, or without a control read to stand on: unknown, so the next attempt reads first.
         pass
-    decision = await asyncio.to_thread(_decide, context, job, intent, answer, seen, online)
+    decision = await asyncio.to_thread(_decide, context, job, intent, answer, seen, online=online)
     await _settle(context, job, decision, attempts=job.attempts + 1, answer=answer)
 
 
 def _decide(
-    context: Context, job: Job, intent: Intent, answer: Answer, seen: Sight | None, online: bool
+    context: Context, job: Job, intent: Intent, answer: Answer, seen: Sight | None, *, online: bool
 ) -> Decision:
     settings = context.settings
     with reading(context.sessions) as session:

@@ -30,8 +30,10 @@ class Load:
 
 
 def free(policy_id: int, version: int, *, now: datetime) -> ColumnElement[bool]:
-    """A chat life without an open or effective job, without a failure of this version in the last 7 days, and not
-    deleted twice in 7 days after a resurrection.
+    """A chat life that may get a job of this version.
+
+    It has no open or effective one, no failure of this version in the last 7 days, and was not deleted twice in 7 days
+    after a resurrection.
     """
     mine = and_(jobs.c.chat_id == chats.c.id, jobs.c.generation == chats.c.generation)
     taken = exists().where(mine, jobs.c.state.in_([state.value for state in HOLDING_STATES]))

@@ -29,7 +29,8 @@ def stopped(session: Session) -> Stop | None:
 
 
 def enter_gate(session: Session) -> None:
-    """Held by a gate until it commits: whoever places a hold or a stop takes the same lock alone, so that one placed
-    before an intent is always seen by it.
+    """Held by a gate until it commits.
+
+    Whoever places a hold or a stop takes the same lock alone, so that one placed before an intent is always seen by it.
     """
     session.execute(select(switches.c.name).where(switches.c.name == "gate").with_for_update(read=True)).one()
