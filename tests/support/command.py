@@ -1,0 +1,50 @@
+"""The real command, as a person or a scheduler starts it: a process of its own, without a terminal."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from support.outside import TOKEN
+
+QUICK = {
+    "CHAT_HYGIENE_REQUESTS_PER_MINUTE": "60000",
+    "CHAT_HYGIENE_READ_DEADLINE_SECONDS": "1",
+    "CHAT_HYGIENE_DELETE_DEADLINE_SECONDS": "2",
+    "CHAT_HYGIENE_LEASE_SECONDS": "4",
+    "CHAT_HYGIENE_RETRY_BASE_SECONDS": "0.2",
+    "CHAT_HYGIENE_REFUSAL_CONFIRM_SECONDS": "0.3",
+    "CHAT_HYGIENE_PSEUDONYM_KEY": "pseudonym-key-of-the-tests-0123456789",
+    "CHAT_HYGIENE_AUDIT_KEY": "audit-key-of-the-tests-0123456789abcd",
+}
+
+
+def environment(database_url: str, api_url: str, **more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CHAT_HYGIENE_")}
+    return {
+        **kept,
+        **QUICK,
+        "CHAT_HYGIENE_DATABASE_URL": database_url,
+        "CHAT_HYGIENE_API_URL": api_url,
+        "CHAT_HYGIENE_API_TOKEN": TOKEN,
+        "NO_COLOR": "1",
+        **more,
+    }
+
+
+def start(args: list[str], env: dict[str, str], cwd: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "chat_hygiene.cli", *args],
+        env=env,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(args: list[str], env: dict[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    with start(args, env, cwd) as process:
+        out, err = process.communicate(timeout=120)
+        return subprocess.CompletedProcess(args, process.returncode, out, err)

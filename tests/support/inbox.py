@@ -1,0 +1,107 @@
+"""A made-up inbox for the outside server, the policies over it, and a plain-Python reading of what has to go."""
+
+import random
+from datetime import UTC, datetime, timedelta
+
+from support.outside import Outside
+
+DEVICES = {"5f0c1d2e3a4b5c6d7e8f9a0b": "Support ES", "5f0c1d2e3a4b5c6d7e8f9a0c": "Sales UK"}
+
+POLICIES = """
+version: 1
+defaults: {timezone: Europe/Madrid, schedule: "0 3 * * *"}
+policies:
+  - name: resolved-30d
+    mode: enforce
+    when: {resolved_for: 30d, no_inbound_for: 30d}
+    unless: {labels: [vip, legal], unread: true}
+    grace: none
+    delete: {from_whatsapp: true, force_local: true}
+    limits: {max_chats: 1000, max_share: 100%}
+  - name: keep-contracts
+    action: keep
+    when: {labels: [contract]}
+"""
+
+
+def instant(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def fill(world: Outside, chats: int, *, seed: int, now: datetime | None = None) -> None:
+    """`chats` chats over two devices, with every trap of the rules above."""
+    rng = random.Random(seed)
+    now = now or datetime.now(UTC)
+    for device, alias in DEVICES.items():
+        world.add_device(device, alias)
+    for number in range(chats):
+        device = rng.choice(list(DEVICES))
+        wid = f"4477009{number:05d}@{'g.us' if rng.random() < 0.1 else 'c.us'}"
+        quiet = timedelta(days=rng.choice([0.1, 3, 20, 29.9, 30.1, 45, 200]))
+        chat = {
+            "id": wid,
+            "type": "group" if wid.endswith("g.us") else "chat",
+            "name": f"+44 7700 9{number:05d}" if rng.random() < 0.3 else f"Person {number}",
+            "status": rng.choice(["active", "pending", "resolved", "resolved", "resolved", "archived"]),
+            "waStatus": "active",
+            "statusUpdatedAt": instant(now - timedelta(days=rng.choice([1, 29, 31, 60, 200]))),
+            "firstMessageAt": instant(now - quiet - timedelta(days=100)),
+            "lastMessageAt": instant(now - quiet),
+            "lastInboundMessageAt": instant(now - quiet - timedelta(days=rng.choice([0, 0, 10]))),
+            "lastOutboundMessageAt": instant(now - quiet),
+            "labels": rng.choice([[], [], ["vip"], ["legal", "x"], ["contract"], ["VIP"], [{"name": "vip"}]]),
+            "meta": {
+                "isUnread": rng.random() < 0.1,
+                "unreadCount": 0,
+                "isPinned": rng.random() < 0.05,
+                "isLocked": rng.random() < 0.05,
+            },
+        }
+        for field in ("status", "statusUpdatedAt", "lastInboundMessageAt", "type", "lastMessageAt"):
+            if rng.random() < 0.03:
+                del chat[field]
+        if rng.random() < 0.03:
+            chat["statusUpdatedAt"] = instant(now + timedelta(days=2))
+        if rng.random() < 0.03:
+            del chat["meta"]["isUnread"], chat["meta"]["unreadCount"]
+        world.chats[device][wid] = chat
+
+
+def doomed(world: Outside, now: datetime | None = None) -> set[tuple[str, str]]:
+    """(device, wid) of the chats that `POLICIES` says must go. Written from the contract, not from the product."""
+    now = now or datetime.now(UTC)
+    month = timedelta(days=30)
+
+    def age(chat: dict, field: str) -> timedelta | None:
+        text = chat.get(field)
+        if text is None:
+            return None
+        found = now - datetime.fromisoformat(text)
+        return found if found >= timedelta(0) else None
+
+    def goes(chat: dict) -> bool:
+        labels = {label["name"] if isinstance(label, dict) else label for label in chat.get("labels", [])}
+        meta = chat.get("meta", {})
+        resolved, inbound = age(chat, "statusUpdatedAt"), age(chat, "lastInboundMessageAt")
+        ages = [age(chat, f"last{kind}MessageAt") for kind in ("Inbound", "Outbound")] + [
+            age(chat, "lastMessageAt")
+        ]
+        known = [each for each in ages if each is not None]
+        return (
+            chat.get("type") == "chat"
+            and chat.get("status") == "resolved"
+            and resolved is not None
+            and resolved >= month
+            and inbound is not None
+            and inbound >= month
+            and bool(known)
+            and min(known) >= timedelta(days=7)
+            and not labels & {"vip", "legal", "contract"}
+            and meta.get("isUnread") is False
+            and not meta.get("isPinned")
+            and not meta.get("isLocked")
+        )
+
+    return {
+        (device, wid) for device, chats in world.chats.items() for wid, chat in chats.items() if goes(chat)
+    }

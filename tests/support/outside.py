@@ -1,0 +1,142 @@
+"""A server that speaks the vendor's API and shares no line with the product's own fake: a second reading of the facts.
+
+Standard library only. It keeps every request it saw, with its time, as the ground truth of a test.
+"""
+
+import json
+import re
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, unquote, urlsplit
+
+TOKEN = "outside-token-7f3a9c51d2e84b60"
+
+
+@dataclass
+class Call:
+    at: float
+    method: str
+    device: str | None
+    wid: str | None
+    body: object
+    status: int
+
+
+@dataclass
+class Outside:
+    devices: list[dict] = field(default_factory=list)
+    chats: dict[str, dict[str, dict]] = field(default_factory=dict)
+    removed: str = "404"
+    delay: float = 0.0
+    calls: list[Call] = field(default_factory=list)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    url: str = ""
+
+    def add_device(self, device: str, alias: str) -> None:
+        self.devices.append(
+            {
+                "id": device,
+                "alias": alias,
+                "phone": "+34600000000",
+                "status": "operative",
+                "session": {"status": "online", "lastSyncAt": "2026-01-01T00:00:00.000Z"},
+                "billing": {"subscription": {"product": "io", "status": "active"}},
+            }
+        )
+        self.chats[device] = {}
+
+    def deletes(self) -> list[Call]:
+        return [call for call in self.calls if call.method == "DELETE"]
+
+    # ── what a request does ──
+
+    def answer(
+        self, method: str, path: str, query: dict, token: str | None, body: object
+    ) -> tuple[int, object]:
+        if token != TOKEN:
+            return 401, {"status": 401, "message": "Unauthorized"}
+        if path == "/v1/devices" and method == "GET":
+            page, size = int(query.get("page", ["0"])[0]), int(query.get("size", ["20"])[0])
+            return 200, self.devices[page * size : (page + 1) * size]
+        if (match := re.fullmatch(r"/v1/devices/([^/]+)", path)) and method == "GET":
+            found = [each for each in self.devices if each["id"] == match[1]]
+            return (200, found[0]) if found else (404, {"status": 404})
+        if (match := re.fullmatch(r"/v1/chat/([^/]+)/chats", path)) and method == "GET":
+            page, size = int(query.get("page", ["0"])[0]), int(query.get("size", ["20"])[0])
+            chats = [chat for chat in self.chats[match[1]].values() if self._visible(chat)]
+            chats.sort(key=lambda chat: chat.get("lastMessageAt", ""), reverse=True)
+            return 200, chats[page * size : (page + 1) * size]
+        if match := re.fullmatch(r"/v1/chat/([^/]+)/chats/([^/]+)", path):
+            chat = self.chats.get(match[1], {}).get(unquote(match[2]))
+            if chat is None or not self._visible(chat):
+                return 404, {"status": 404, "message": "Not found"}
+            if method == "GET":
+                return 200, chat
+            if method == "DELETE":
+                flags = body if isinstance(body, dict) else {}
+                chat["status"] = "removed"
+                if flags.get("whatsapp"):
+                    chat["waStatus"] = "removed"
+                return 200, {"status": "ok"}
+        return 405, {"status": 405}
+
+    def _visible(self, chat: dict) -> bool:
+        return self.removed == "listed" or chat.get("status") != "removed"
+
+
+@contextmanager
+def serving(world: Outside):
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle_one(self) -> None:
+            parts = urlsplit(self.path)
+            raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            body = json.loads(raw) if raw else None
+            segments = parts.path.split("/")
+            in_chat = len(segments) == 6 and segments[2] == "chat"
+            with world.lock:
+                status, answer = world.answer(
+                    self.command, parts.path, parse_qs(parts.query), self.headers.get("Token"), body
+                )
+                world.calls.append(
+                    Call(
+                        time.time(),
+                        self.command,
+                        segments[3] if len(segments) > 3 else None,
+                        unquote(segments[5]) if in_chat else None,
+                        body,
+                        status,
+                    )
+                )
+                text = json.dumps(answer).encode()
+            if world.delay:
+                time.sleep(world.delay)
+            try:
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+            except OSError:
+                pass
+
+        do_GET = do_DELETE = do_POST = do_PUT = do_PATCH = handle_one
+
+        def log_message(self, *args) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    world.url = f"http://127.0.0.1:{server.server_port}/v1"
+    try:
+        yield world
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
