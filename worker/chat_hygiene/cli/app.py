@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import typer
 
-from chat_hygiene.cli import config, failures, init, policy
+from chat_hygiene.cli import config, failures, fake_api, init, policy
 from chat_hygiene.core.errors import Exit
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app = typer.Typer(
 
 app.command("init")(init.init)
 app.add_typer(policy.app, name="policy")
+app.command("fake-api")(fake_api.fake_api)
 app.add_typer(config.app, name="config")
 
 

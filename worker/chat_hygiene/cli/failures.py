@@ -24,12 +24,12 @@ def show(error: Exception, *, as_json: bool) -> Exit:
 
 
 def _explain(error: Exception) -> tuple[Exit, list[str], str]:
+    if isinstance(error, HygieneError):
+        return error.exit_code, [str(error)], error.fix
     # Imported when something failed: they would slow down every call that goes well.
     from chat_hygiene.settings import SettingsError
     from chat_policies import DocumentError
 
-    if isinstance(error, HygieneError):
-        return error.exit_code, [str(error)], error.fix
     if isinstance(error, SettingsError):
         return Exit.INVALID, error.problems, "correct it in the environment or in .env"
     if isinstance(error, DocumentError):

@@ -37,8 +37,8 @@ _PIPE_WIDTH = 200
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout instead of text.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
-Advance = Callable[[int, int | None], None]
-"""Told (done, of how many, or None when that is not known)."""
+Show = Callable[[str, int, int | None], None]
+"""Shows (what is being done, how many are done, of how many or None when that is not known)."""
 
 
 def _console(*, stderr: bool) -> Console:
@@ -66,6 +66,7 @@ class Output:
             indent=2,
         )
         sys.stdout.write("\n")
+        sys.stdout.flush()  # a server that prints its address goes on running
 
     def line(self, *parts: str | Text) -> None:
         """A line of data."""
@@ -111,10 +112,10 @@ class Output:
             raise UsageError("not confirmed: nothing was done")
 
     @contextmanager
-    def progress(self, words: str) -> Iterator[Advance]:
+    def progress(self) -> Iterator[Show]:
         """A progress bar on a terminal, nothing elsewhere."""
         if not self._talk.is_terminal:
-            yield lambda _done, _total: None
+            yield lambda _words, _done, _total: None
             return
         columns = (
             SpinnerColumn(),
@@ -124,8 +125,8 @@ class Output:
             TimeElapsedColumn(),
         )
         with Progress(*columns, console=self._talk, transient=True) as bar:
-            task = bar.add_task(words, total=None)
-            yield lambda done, total: bar.update(task, completed=done, total=total)
+            task = bar.add_task("", total=None)
+            yield lambda words, done, total: bar.update(task, description=words, completed=done, total=total)
 
 
 def mark(verdict: bool | None) -> Text:
