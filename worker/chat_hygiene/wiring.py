@@ -17,7 +17,7 @@ from functools import partial
 from sqlalchemy.orm import Session
 
 from chat_hygiene.clock import Clock, utc_now
-from chat_hygiene.core.errors import InvalidInputError, UsageError
+from chat_hygiene.core.errors import DatabaseError, InvalidInputError, UsageError
 from chat_hygiene.pipeline import drain, evaluate, reconcile, seal, sync
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.pipeline.pacing import Pacer
@@ -77,8 +77,11 @@ def open_ledger(settings: Settings, *, clock: Clock = utc_now) -> Iterator[Ledge
     try:
         if settings.sqlite_file is not None:
             schema.upgrade(engine)
-        else:
-            schema.require_head(engine)
+        elif (found := schema.current(engine)) != schema.head():
+            raise DatabaseError(
+                f"the database's schema is at {found or 'nothing'}, this program needs {schema.head()}",
+                fix="run `chat-hygiene db upgrade` once, with a role that may create tables",
+            )
         context = Context(
             settings=settings,
             sessions=sessions(engine),

@@ -1,0 +1,50 @@
+"""SIGKILL at every named point between claim and commit, then `run` again: the job is finished, once."""
+
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from chaos.killer import POINTS
+from support import inbox
+from support.command import environment, run
+from support.outside import Outside, serving
+
+KILLER = Path(__file__).with_name("killer.py")
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_run_killed_there_is_finished_by_the_next(point, database_url, engine, tmp_path):
+    world = Outside()
+    inbox.fill(world, 60, seed=31)
+    doomed = inbox.doomed(world)
+    assert len(doomed) >= 3
+    (tmp_path / "policies.yaml").write_text(inbox.POLICIES)
+    with serving(world):
+        env = environment(database_url, world.url)
+        assert run(["policy", "apply", "policies.yaml"], env, tmp_path).returncode == 0
+        nth = "1" if "evaluat" in point or "seal" in point or "queued" in point else "2"
+        killed = subprocess.run(
+            [sys.executable, str(KILLER), point, nth, "run", "--yes"],
+            env={**env, "PYTHONPATH": str(KILLER.parent.parent)},
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert killed.returncode == -signal.SIGKILL, f"the point was not reached: {killed.stdout}{killed.stderr}"
+
+        last = run(["run", "--yes"], env, tmp_path)
+        assert last.returncode == 0, last.stdout + last.stderr
+        sent = Counter((call.device, call.wid) for call in world.deletes())
+        assert sent == dict.fromkeys(doomed, 1)
+        with engine.connect() as connection:
+            states = connection.execute(text("select state, count(*) from jobs group by 1")).all()
+        assert [tuple(row) for row in states] == [("deleted", len(doomed))]
+        assert run(["audit", "verify"], env, tmp_path).returncode == 0
