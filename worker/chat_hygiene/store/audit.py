@@ -1,0 +1,66 @@
+"""The audit trail: appended to in the transaction of what it tells about, and never changed afterwards."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import RowMapping, insert, select
+from sqlalchemy.orm import Session
+
+from chat_hygiene.core.events import Event
+from chat_hygiene.store.tables import audit_events
+
+
+def append(
+    session: Session,
+    kind: Event,
+    *,
+    at: datetime,
+    actor: str,
+    policy: str | None = None,
+    policy_version: int | None = None,
+    run_id: int | None = None,
+    job_id: int | None = None,
+    device: str | None = None,
+    chat_ref: str | None = None,
+    outcome: str | None = None,
+    detail: Mapping[str, object] | None = None,
+) -> None:
+    """Appends one event. `detail` is kept as JSON text with sorted keys; it may hold no number and no name."""
+    session.execute(
+        insert(audit_events).values(
+            at=at,
+            kind=kind.value,
+            actor=actor,
+            policy=policy,
+            policy_version=policy_version,
+            run_id=run_id,
+            job_id=job_id,
+            device=device,
+            chat_ref=chat_ref,
+            outcome=outcome,
+            detail=None if detail is None else _text(detail),
+        )
+    )
+
+
+def find(
+    session: Session,
+    *,
+    chat_refs: Sequence[str] | None = None,
+    after: int = 0,
+    limit: int | None = None,
+    newest_first: bool = False,
+) -> Sequence[RowMapping]:
+    """Events with all columns, oldest first: those of these chats (None: all) whose `seq` is beyond `after`."""
+    seq = audit_events.c.seq
+    wanted = (
+        select(audit_events).where(seq > after).order_by(seq.desc() if newest_first else seq).limit(limit)
+    )
+    if chat_refs is not None:
+        wanted = wanted.where(audit_events.c.chat_ref.in_(chat_refs))
+    return session.execute(wanted).mappings().all()
+
+
+def _text(detail: Mapping[str, object]) -> str:
+    return json.dumps(detail, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

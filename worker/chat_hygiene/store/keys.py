@@ -1,0 +1,90 @@
+"""The two keys that the store needs: one makes pseudonyms, the other proves the audit.
+
+With a server both are settings. Embedded, a key that is not a setting is made once and kept beside the SQLite file; the
+text in that file and the text of the setting mean the same key, so either can take the other's place.
+"""
+
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from chat_hygiene.core.errors import InvalidInputError
+from chat_hygiene.settings import PREFIX, Settings, parse_keys
+from chat_hygiene.store.pseudonyms import Pseudonyms
+
+_NAMES = ("pseudonym_key", "audit_key")
+_SHORTEST = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What the keys are used for; never shown."""
+
+    pseudonyms: Pseudonyms = field(repr=False)
+    audit_key: bytes = field(repr=False)
+
+
+def load_keys(settings: Settings) -> Keys:
+    """The keys from the settings, or from beside the SQLite file, where missing ones are made.
+
+    Raises InvalidInputError when one is missing with a server, or its file cannot be used.
+    """
+    given: dict[str, SecretStr | None] = {name: getattr(settings, name) for name in _NAMES}
+    file = settings.sqlite_file
+    missing = [PREFIX + name.upper() for name, secret in given.items() if secret is None]
+    if missing and file is None:
+        raise InvalidInputError(
+            f"{' and '.join(missing)}: needed with PostgreSQL",
+            fix="make one with `openssl rand -hex 32`, set it for every process, and keep a copy: without it"
+            " no chat is recognised and no audit can be verified",
+        )
+    texts = {}
+    for name, secret in given.items():
+        if secret is not None:
+            texts[name] = secret.get_secret_value()
+        elif file is not None:
+            texts[name] = _kept(file.with_name(f"{file.name}.{name.replace('_', '.')}"))
+    pseudonym_keys = {key_id: key.encode() for key_id, key in parse_keys(texts["pseudonym_key"]).items()}
+    return Keys(Pseudonyms(pseudonym_keys), texts["audit_key"].encode())
+
+
+def _kept(file: Path) -> str:
+    try:
+        if not file.exists():
+            _make(file)
+        text = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise InvalidInputError(
+            f"the key file {file} cannot be made or read: {reason}", fix="check its folder and its owner"
+        ) from None
+    if len(text) < _SHORTEST:
+        raise InvalidInputError(
+            f"the key file {file} holds no key of {_SHORTEST} characters or more",
+            fix="restore it from a backup",
+        )
+    return text
+
+
+def _make(file: Path) -> None:
+    # Written whole under another name, then linked: of two processes that start at once the first link wins, and
+    # neither ever reads half a key.
+    draft = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as stream:  # noqa: PTH123 - a descriptor
+            stream.write(f"{secrets.token_hex(32)}\n")
+            stream.flush()
+            os.fsync(descriptor)
+        try:
+            os.link(draft, file)
+        except FileExistsError:
+            return
+        folder = os.open(file.parent, os.O_RDONLY)
+        os.fsync(folder)  # a key that seals were made with must not be lost with the power
+        os.close(folder)
+    finally:
+        draft.unlink()

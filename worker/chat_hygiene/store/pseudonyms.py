@@ -1,0 +1,67 @@
+"""How a chat appears where no phone number may: a keyed pseudonym, a masked hint, and text with its numbers masked."""
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Mapping
+
+_PREFIX = "chat_"
+# Letters only: a pseudonym never holds what looks like a number.
+_LETTERS = str.maketrans("0123456789", "ghijklmnop")
+
+# Country codes of E.164: 1 and 7, those of two digits, and every other one has three.
+_COUNTRY_CODE = "[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|[0-9]{3}"
+_NUMBER = re.compile(rf"(?=({_COUNTRY_CODE}))[1-9][0-9]{{5,12}}([0-9]{{2}})@(?:c\.us|s\.whatsapp\.net)")
+_KINDS = {"g.us": "group", "lid": "private", "newsletter": "channel", "broadcast": "broadcast"}
+
+# Seven or more digits of any script, each at most four separators from the next; the last group is what stays.
+# Separators: space, brackets, dot, comma, dashes, slash, plus, and marks that a screen does not show.
+_SEPARATOR = r"[\s()\[\].,\-\u2010-\u2015\u2212/+_~'\u2019\xb7\xad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe0f\u20e3\ufeff]"
+_LONG_NUMBER = re.compile(rf"[+(]*\d(?:{_SEPARATOR}{{0,4}}\d){{6,}}")
+
+
+class Pseudonyms:
+    """Keyed pseudonyms of chats: the same chat has the same one, and without a key nobody can tell whose it is.
+
+    Args:
+        keys: id to key; the first one writes, all of them look up.
+    """
+
+    def __init__(self, keys: Mapping[str, bytes]) -> None:
+        self._keys = dict(keys)
+        self._current = next(iter(self._keys))
+
+    def ref(self, provider: str, device: str, wid: str) -> tuple[str, str]:
+        """The pseudonym to store, and the id of the key that made it."""
+        return _ref(self._keys[self._current], provider, device, wid), self._current
+
+    def refs(self, provider: str, device: str, wid: str) -> list[str]:
+        """The pseudonyms under which the chat may be stored, the current one first."""
+        return [_ref(key, provider, device, wid) for key in self._keys.values()]
+
+
+def hint(wid: str) -> str:
+    """A chat id that a person may recognise and nobody can call: `+44 ··· 76`, `group ··· 12`."""
+    if match := _NUMBER.fullmatch(wid):
+        return f"+{match[1]} ··· {match[2]}"
+    name, _, server = wid.partition("@")
+    digits = [character for character in name if character.isdecimal()]
+    tail = f" ··· {''.join(digits[-2:])}" if len(digits) > 2 else ""
+    return f"{_KINDS.get(server, 'chat')}{tail}"
+
+
+def mask_numbers(text: str) -> str:
+    """`text` with everything that looks like a phone number cut to its last two digits."""
+    return _LONG_NUMBER.sub(_last_two, text)
+
+
+def _ref(key: bytes, provider: str, device: str, wid: str) -> str:
+    message = json.dumps([provider, device, wid]).encode()
+    digest = hmac.digest(key, message, hashlib.sha256).hex()[:32]
+    return _PREFIX + digest.translate(_LETTERS)
+
+
+def _last_two(match: re.Match[str]) -> str:
+    digits = [character for character in match[0] if character.isdecimal()]
+    return f"··· {digits[-2]}{digits[-1]}"
