@@ -1,0 +1,76 @@
+"""Devices and chats: what syncs and fresh reads store."""
+
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, Table, Text, UniqueConstraint, text
+
+from chat_hygiene.store.tables.base import BigId, metadata
+from chat_hygiene.store.types import Instant, Json
+
+devices = Table(
+    "devices",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("device", Text, nullable=False),
+    Column("alias", Text),
+    Column("status", Text),
+    Column("session_status", Text),
+    Column("product", Text),
+    Column("retention_policy", Text),
+    Column("last_online_at", Instant),
+    Column("last_seen_at", Instant),
+    # A full sweep in progress: its number, when it began, the next page. NULL page: none is open.
+    Column("sweep", Integer, nullable=False, server_default="0"),
+    Column("sweep_started_at", Instant),
+    Column("sweep_page", Integer),
+    Column("last_full_sync_at", Instant),
+    Column("last_sync_at", Instant),
+    # Request budget (token bucket), pause and block: shared by every process through this row.
+    Column("tokens", Float, nullable=False, server_default="0"),
+    Column("tokens_at", Instant),
+    Column("paused_until", Instant),
+    Column("blocked_reason", Text),
+    Column("breaker_failures", Integer, nullable=False, server_default="0"),
+    Column("breaker_until", Instant),
+    UniqueConstraint("provider", "device"),
+)
+
+chats = Table(
+    "chats",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("device_id", BigId, ForeignKey("devices.id"), nullable=False),
+    # Erased (NULL) once the removal is settled; a returning chat is recognised by chat_ref.
+    Column("wid", Text),
+    Column("generation", Integer, nullable=False, server_default="1"),
+    Column("kind", Text),
+    Column("name", Text),
+    Column("status", Text),
+    Column("whatsapp_status", Text),
+    Column("status_updated_at", Instant),
+    Column("first_message_at", Instant),
+    Column("last_message_at", Instant),
+    Column("last_inbound_at", Instant),
+    Column("last_outbound_at", Instant),
+    Column("unread", Boolean),
+    Column("pinned", Boolean),
+    Column("muted", Boolean),
+    Column("archived", Boolean),
+    Column("locked", Boolean),
+    Column("assigned", Boolean),
+    Column("agent", Text),
+    Column("department", Text),
+    Column("labels", Json, nullable=False, server_default=text("'[]'")),
+    Column("chat_ref", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("chat_hint", Text, nullable=False),
+    Column("synced_at", Instant, nullable=False),
+    Column("seen_sweep", Integer, nullable=False, server_default="0"),
+    Column("missing_since", Instant),
+    Column("removed_at", Instant),
+    Column("removed_how", Text),
+    # What the removed life ended with, to tell a new conversation from a resurrection.
+    Column("removed_last_message_at", Instant),
+    Column("resurrected_at", Instant),
+    UniqueConstraint("device_id", "wid"),
+    UniqueConstraint("device_id", "chat_ref"),
+)

@@ -1,0 +1,121 @@
+"""Delete jobs, and the rollup of their outcomes."""
+
+from sqlalchemy import Boolean, CheckConstraint, Column, Date, ForeignKey, Index, Integer, Table, Text, text
+
+from chat_hygiene.core.states import HOLDING_STATES, JobState
+from chat_hygiene.store.tables.base import BigId, metadata
+from chat_hygiene.store.types import Instant
+
+
+def _states(states: object) -> str:
+    return ", ".join(f"'{state}'" for state in states)  # type: ignore[attr-defined]
+
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("chat_id", BigId, ForeignKey("chats.id"), nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("device_id", BigId, ForeignKey("devices.id"), nullable=False),
+    Column("chat_ref", Text, nullable=False),
+    Column("chat_hint", Text, nullable=False),
+    Column("run_id", BigId, ForeignKey("policy_runs.id"), nullable=False),
+    Column("policy_id", BigId, ForeignKey("policies.id"), nullable=False),
+    # The version that decided last: the one that queued it, then the one that the gate evaluated.
+    Column("version", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("queued_at", Instant, nullable=False),
+    Column("matched_at", Instant, nullable=False),
+    Column("not_before", Instant, nullable=False),
+    Column("next_attempt_at", Instant, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("crashes", Integer, nullable=False, server_default="0"),
+    Column("lease_owner", Text),
+    Column("lease_until", Instant),
+    # Grows with each claim; whoever holds an older one may change nothing.
+    Column("fence", Integer, nullable=False, server_default="0"),
+    # The call whose intent was stored last and whose outcome is not known yet.
+    Column("intent", Text),
+    Column("intent_at", Instant),
+    # The call to make next: forced once the refusal is confirmed.
+    Column("force", Boolean, nullable=False, server_default=text("false")),
+    Column("refused_at", Instant),
+    Column("error_class", Text),
+    Column("error_code", Text),
+    Column("first_failed_at", Instant),
+    Column("last_failed_at", Instant),
+    Column("finished_at", Instant),
+    Column("whatsapp_state", Text),
+    Column("platform_state", Text),
+    Column("debt_state", Text),
+    Column("debt_reason", Text),
+    Column("debt_opened_at", Instant),
+    Column("debt_settled_at", Instant),
+    Column("debt_probes", Integer, nullable=False, server_default="0"),
+    Column("debt_next_probe_at", Instant),
+    CheckConstraint(f"state in ({_states(JobState)})", name="state"),
+    CheckConstraint("intent in ('platform', 'whatsapp', 'force')", name="intent"),
+    CheckConstraint(
+        "whatsapp_state in ('not_asked', 'confirmed', 'reported', 'unknown', 'present')",
+        name="whatsapp_state",
+    ),
+    CheckConstraint(
+        "platform_state in ('removed', 'forced', 'unreachable', 'unknown')", name="platform_state"
+    ),
+    CheckConstraint(
+        "debt_state in ('open', 'settled', 'superseded', 'abandoned', 'written_off')", name="debt_state"
+    ),
+    # Law 7: "deleted" only when the WhatsApp side is not asked for, confirmed or reported.
+    CheckConstraint(
+        "state <> 'deleted' or (whatsapp_state in ('not_asked', 'confirmed', 'reported')"
+        " and platform_state = 'removed')",
+        name="deleted_is_deleted",
+    ),
+    CheckConstraint("state <> 'removed_locally' or debt_state is not null", name="local_removal_is_debt"),
+)
+# At most one open or effective job per chat life.
+Index(
+    "uq_jobs_chat_life",
+    jobs.c.chat_id,
+    jobs.c.generation,
+    unique=True,
+    sqlite_where=text(f"state in ({_states(HOLDING_STATES)})"),
+    postgresql_where=text(f"state in ({_states(HOLDING_STATES)})"),
+)
+Index(
+    "ix_jobs_due",
+    jobs.c.device_id,
+    jobs.c.next_attempt_at,
+    sqlite_where=text("state = 'queued'"),
+    postgresql_where=text("state = 'queued'"),
+)
+Index(
+    "ix_jobs_leases",
+    jobs.c.lease_until,
+    sqlite_where=text("state in ('leased', 'sent')"),
+    postgresql_where=text("state in ('leased', 'sent')"),
+)
+Index("ix_jobs_policy_id_queued_at", jobs.c.policy_id, jobs.c.queued_at)
+Index("ix_jobs_run_id", jobs.c.run_id)
+Index(
+    "ix_jobs_debt",
+    jobs.c.debt_next_probe_at,
+    sqlite_where=text("debt_state is not null"),
+    postgresql_where=text("debt_state is not null"),
+)
+
+
+# Written with each outcome, so that dashboards never count jobs.
+daily_counts = Table(
+    "daily_counts",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("policy_id", BigId, ForeignKey("policies.id"), primary_key=True),
+    Column("device_id", BigId, ForeignKey("devices.id"), primary_key=True),
+    Column("deleted", Integer, nullable=False, server_default="0"),
+    Column("removed_locally", Integer, nullable=False, server_default="0"),
+    Column("already_gone", Integer, nullable=False, server_default="0"),
+    Column("failed", Integer, nullable=False, server_default="0"),
+)

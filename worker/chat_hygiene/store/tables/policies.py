@@ -1,0 +1,77 @@
+"""Policies, their immutable versions, their runs, and the candidates of runs that await approval."""
+
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Integer, Table, Text, UniqueConstraint
+
+from chat_hygiene.store.tables.base import BigId, metadata
+from chat_hygiene.store.types import Instant, Json
+
+policies = Table(
+    "policies",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("action", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("next_run_at", Instant),
+    Column("created_at", Instant, nullable=False),
+    CheckConstraint("state in ('active', 'paused', 'retired')", name="state"),
+    CheckConstraint("action in ('delete', 'keep')", name="action"),
+)
+
+policy_versions = Table(
+    "policy_versions",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("policy_id", BigId, ForeignKey("policies.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("document", Json, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("reason", Text),
+    UniqueConstraint("policy_id", "version"),
+)
+
+policy_runs = Table(
+    "policy_runs",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("policy_id", BigId, ForeignKey("policies.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("trigger", Text, nullable=False),
+    Column("scheduled_for", Instant, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+    Column("mode", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),
+    Column("seen", Integer, nullable=False, server_default="0"),
+    Column("in_scope", Integer, nullable=False, server_default="0"),
+    Column("matched", Integer, nullable=False, server_default="0"),
+    Column("held", Integer, nullable=False, server_default="0"),
+    Column("kept", Integer, nullable=False, server_default="0"),
+    Column("deferred", Integer, nullable=False, server_default="0"),
+    Column("queued", Integer, nullable=False, server_default="0"),
+    Column("duplicates", Integer, nullable=False, server_default="0"),
+    # The funnel per clause: [{"clause", "words", "failed", "unknown"}].
+    Column("funnel", Json),
+    # Of the candidates of a run that awaits approval: SHA-256 over their sorted refs and generations.
+    Column("digest", Text),
+    Column("requested_by", Text, nullable=False),
+    Column("approved_by", Text),
+    UniqueConstraint("policy_id", "scheduled_for"),
+    CheckConstraint("trigger in ('schedule', 'manual', 'approval', 'plan')", name="trigger"),
+    CheckConstraint(
+        "state in ('syncing', 'evaluating', 'awaiting_approval', 'done', 'rejected', 'expired', 'superseded', 'failed')",
+        name="state",
+    ),
+)
+
+run_candidates = Table(
+    "run_candidates",
+    metadata,
+    Column("run_id", BigId, ForeignKey("policy_runs.id"), primary_key=True),
+    Column("chat_id", BigId, ForeignKey("chats.id"), primary_key=True),
+    Column("generation", Integer, nullable=False),
+)
