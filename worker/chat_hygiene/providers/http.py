@@ -25,6 +25,8 @@ from chat_hygiene.core.errors import BadAnswerError, RefusedError, UnavailableEr
 from chat_hygiene.providers.answers import Answer, decoded, error_of, http_date
 
 MAX_CONNECTIONS = 8
+CONNECT_SHARE = 0.4
+"""Of the deadline, for the TCP connection and again for the TLS handshake."""
 MAX_BODY = 16 * 1024 * 1024
 
 # At INFO httpx logs every URL, and a URL holds a phone number; at DEBUG httpcore logs headers.
@@ -79,7 +81,9 @@ class JsonClient:
             verify=_ssl_context(),
             trust_env=False,
             follow_redirects=False,
-            timeout=None,  # noqa: S113 - httpx's own is per chunk; the deadline is for all of it
+            # httpx's own limits are per step and chunk; the deadline is for all of it. Only connecting has one, because
+            # a handshake that is cancelled from outside leaves its socket open.
+            timeout=httpx.Timeout(None, connect=self._deadline * CONNECT_SHARE),
             limits=httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS),
             headers={"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "chat-hygiene"},
         )
@@ -154,9 +158,11 @@ class JsonClient:
             return answer
         # Raised out here: an error chained to httpx's would carry the request, and with it token and chat id.
         if left:
-            raise UnknownOutcomeError(f"{route}: {failure}; the request had left, so it may have acted")
+            raise UnknownOutcomeError(
+                f"{route}: {failure or 'the connection was lost'}; the request had left, so it may have acted"
+            )
         raise UnavailableError(
-            f"{route}: {httpx.URL(self._base_url).host} cannot be reached: {failure}; nothing was sent",
+            f"{route}: {httpx.URL(self._base_url).host} cannot be reached: {failure or 'no connection could be made'}; nothing was sent",
             fix="check CHAT_HYGIENE_API_URL and the network, then try again",
         )
 
@@ -201,6 +207,7 @@ async def _read(response: httpx.Response) -> tuple[bytes, str]:
 
 
 def _cause(error: BaseException) -> str:
+    """What a failed connection says of itself in words worth repeating; empty for the rest."""
     link: BaseException | None = error
     while link is not None:
         match link:
@@ -208,9 +215,9 @@ def _cause(error: BaseException) -> str:
                 return "its name is not known"
             case ssl.SSLCertVerificationError():
                 return f"its certificate is not accepted ({link.verify_message})"
-            case ssl.SSLError():
+            case ssl.SSLError() if not isinstance(
+                link, ssl.SSLWantReadError
+            ):  # that one only means "not yet"
                 return "TLS failed"
         link = link.__cause__ or link.__context__
-    return (
-        "no connection could be made" if isinstance(error, httpx.ConnectError) else "the connection was lost"
-    )
+    return ""

@@ -14,9 +14,9 @@ def serve_forever(
 
     Raises InvalidInputError when the port cannot be had.
     """
-    with serve(demo_world(now, seed=seed, chats=chats, token=token), host, port) as server:
-        announce(server.url)
-        try:
+    try:
+        with serve(demo_world(now, seed=seed, chats=chats, token=token), host, port) as server:
+            announce(server.url)
             server.wait()
-        except KeyboardInterrupt:
-            return
+    except KeyboardInterrupt:
+        return

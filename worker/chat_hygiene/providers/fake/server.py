@@ -29,7 +29,7 @@ class RunningServer:
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}{PREFIX}"
         """For CHAT_HYGIENE_API_URL."""
         config = uvicorn.Config(
-            _app(world), http=_Protocol, ws="none", loop="asyncio", lifespan="off", log_config=None, access_log=False,
+            _app(world), http=_Protocol, ws="none", loop="asyncio", lifespan="off", log_config=None,
             date_header=False, server_header=False,
         )  # fmt: skip
         self._server = _Server(config)
@@ -166,6 +166,8 @@ class _Protocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.app_state: dict[str, Any] = {"transport": transport}
+        # Here, because uvicorn's own setting silences a real web server in the same process too.
+        self.access_log = False
         super().connection_made(transport)
 
 

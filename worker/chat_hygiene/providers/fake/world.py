@@ -39,7 +39,7 @@ class World:
     """One account. `removed_chats` says how the platform treats what it removed: 404, or listed with status removed."""
 
     now: Clock
-    token: str = "fake-token"  # noqa: S105 - a made-up one
+    token: str = field(default="fake-token", repr=False)
     removed_chats: Literal["gone", "listed"] = "gone"
     no_plan_status: Literal[402, 403] = 402
     devices: dict[str, Record] = field(default_factory=dict)
