@@ -2,12 +2,18 @@
 
 PostgreSQL's statement triggers see every way to change a row, TRUNCATE and ON CONFLICT DO UPDATE too. SQLite's
 `INSERT OR REPLACE` removes the old row without a delete trigger, so there an insert over an existing key is refused.
+
+Sealing needs to know that no event with a lower number can still appear. SQLite has one writer at a time. On PostgreSQL
+each transaction that writes events holds a shared lock, taken before its first number is drawn; the sealer takes it alone.
 """
 
 from alembic import op
 
 revision = "0003"
 down_revision = "0002"
+
+# The same number as in store/seals.py.
+AUDIT_LOCK = 7236417082
 
 # table: what the refusal says, and its keys
 KEPT = {
@@ -25,10 +31,22 @@ def upgrade() -> None:
     for table, (refusal, keys) in KEPT.items():
         for statement in _postgresql(table, refusal) if postgresql else _sqlite(table, refusal, keys):
             op.execute(statement)
+    if postgresql:
+        op.execute(
+            "CREATE FUNCTION audit_events_announced() RETURNS trigger LANGUAGE plpgsql AS"
+            f" $$ BEGIN PERFORM pg_advisory_xact_lock_shared({AUDIT_LOCK}); RETURN NULL; END $$"
+        )
+        op.execute(
+            "CREATE TRIGGER audit_events_announced BEFORE INSERT ON audit_events"
+            " FOR EACH STATEMENT EXECUTE FUNCTION audit_events_announced()"
+        )
 
 
 def downgrade() -> None:
     postgresql = op.get_context().dialect.name == "postgresql"
+    if postgresql:
+        op.execute("DROP TRIGGER audit_events_announced ON audit_events")
+        op.execute("DROP FUNCTION audit_events_announced()")
     for table in KEPT:
         if postgresql:
             op.execute(f"DROP TRIGGER {table}_kept ON {table}")
