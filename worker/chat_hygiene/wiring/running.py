@@ -1,98 +1,22 @@
-"""The only place that puts settings, store, providers and stages together. Faces call this module and nothing below.
-
-Looking (preview, explain, listings) opens a `Ledger`, which holds no provider at all. Working opens a provider's reader;
-only `run_once` opens a deleter too.
-"""
+"""Working: sync, and the whole job once. Only here is a provider opened, and only `_drain` opens a deleter."""
 
 import asyncio
-import os
-import secrets
-import socket
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from sqlalchemy.orm import Session
-
-from chat_hygiene.clock import Clock, utc_now
-from chat_hygiene.core.errors import DatabaseError, InvalidInputError, UsageError
+from chat_hygiene.core.errors import UsageError
 from chat_hygiene.pipeline import drain, evaluate, reconcile, seal, sync
-from chat_hygiene.pipeline.context import Context
 from chat_hygiene.pipeline.pacing import Pacer
 from chat_hygiene.providers import registry
 from chat_hygiene.providers.base import Reader
-from chat_hygiene.settings import Settings, SettingsError, load_settings
-from chat_hygiene.store import jobs, policies, presence, schema
-from chat_hygiene.store.engine import create_engine, reading, sessions
-from chat_hygiene.store.keys import load_keys
+from chat_hygiene.store import jobs, policies, presence
 from chat_hygiene.store.policies import StoredPolicy
+from chat_hygiene.wiring.ledger import Ledger
 
 RUN_WAITS_FOR = timedelta(seconds=60)
 """`run` waits for a job that is due within this time, and lists the rest."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ledger:
-    """An open store: everything that looks, and everything that works, starts from one."""
-
-    context: Context
-
-    @property
-    def settings(self) -> Settings:
-        """The settings it was opened with."""
-        return self.context.settings
-
-    @contextmanager
-    def reading(self) -> Iterator[Session]:
-        """A read-only transaction."""
-        with reading(self.context.sessions) as session:
-            yield session
-
-    @contextmanager
-    def writing(self) -> Iterator[Session]:
-        """A transaction; what it appended to the audit is sealed after it."""
-        with self.context.sessions.begin() as session:
-            yield session
-        seal.run(self.context)
-
-    def now(self) -> datetime:
-        """The instant a face hands down."""
-        return self.context.clock()
-
-
-def settings(**overrides: object) -> Settings:
-    """The settings of this process. Raises InvalidInputError with one line per problem."""
-    try:
-        return load_settings(**overrides)
-    except SettingsError as error:
-        raise InvalidInputError("\n".join(error.problems), fix="see the settings in the README") from None
-
-
-@contextmanager
-def open_ledger(settings: Settings, *, clock: Clock = utc_now) -> Iterator[Ledger]:
-    """Opens the store; an embedded one is brought to the newest schema first, a server's must already be there."""
-    engine = create_engine(settings.database_url.get_secret_value())
-    try:
-        if settings.sqlite_file is not None:
-            schema.upgrade(engine)
-        elif (found := schema.current(engine)) != schema.head():
-            raise DatabaseError(
-                f"the database's schema is at {found or 'nothing'}, this program needs {schema.head()}",
-                fix="run `chat-hygiene db upgrade` once, with a role that may create tables",
-            )
-        context = Context(
-            settings=settings,
-            sessions=sessions(engine),
-            keys=load_keys(settings),
-            clock=clock,
-            actor=settings.actor,
-            owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
-        )
-        yield Ledger(context)
-    finally:
-        engine.dispose()
 
 
 @dataclass(slots=True)
