@@ -1,1 +1,29 @@
 """The policy engine: YAML in, named SQL clauses out. No I/O, no clock, no session."""
+
+from chat_policies.clause import Clause
+from chat_policies.compile import Compiled, compile_policy, ripening
+from chat_policies.document import json_schema, load
+from chat_policies.errors import DocumentError, Problem, UnknownDeviceError
+from chat_policies.funnel import ClauseCount, Funnel
+from chat_policies.policy import DeleteOptions, Limits, Policy
+from chat_policies.schedule import next_fire
+from chat_policies.verdicts import Verdict
+
+__all__ = [
+    "Clause",
+    "ClauseCount",
+    "Compiled",
+    "DeleteOptions",
+    "DocumentError",
+    "Funnel",
+    "Limits",
+    "Policy",
+    "Problem",
+    "UnknownDeviceError",
+    "Verdict",
+    "compile_policy",
+    "json_schema",
+    "load",
+    "next_fire",
+    "ripening",
+]

@@ -1,0 +1,27 @@
+"""A named clause: one reason why a chat may go or must stay."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, false, true
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clause:
+    """A three-valued test of a chat, and the value that lets the chat go. NULL, unknown, never does."""
+
+    name: str
+    """`scope.kind`, `when.resolved_for`, `unless.labels`, `keep.keep-contracts`, `hold.chat`; unique in its policy."""
+    words: str
+    sql: ColumnElement[bool]
+    wanted: bool
+    """True: must be TRUE; False: must be FALSE."""
+    facts: tuple[str, ...]
+    """The columns it looks at that may be shown."""
+
+    def holds(self) -> ColumnElement[bool]:
+        """TRUE or FALSE, never NULL: whether this clause lets the chat go."""
+        return self.sql.is_(true() if self.wanted else false())
+
+    def fails(self) -> ColumnElement[bool]:
+        """TRUE or FALSE: whether it is known to keep the chat."""
+        return self.sql.is_(false() if self.wanted else true())

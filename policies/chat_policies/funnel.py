@@ -1,0 +1,91 @@
+"""Why a run deletes what it deletes: how many chats each clause stopped, counted in one statement."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, FromClause, Row, Select, and_, false, func, not_, select, true
+
+from chat_policies.clause import Clause
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseCount:
+    """How many chats a clause kept: known to fail it, and unknown to it.
+
+    A scope clause is counted among the chats seen, any other among those in scope; a chat counts in every clause that
+    keeps it.
+    """
+
+    name: str
+    words: str
+    failed: int
+    unknown: int
+
+
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """Counts of chats, over all rows asked.
+
+    Attributes:
+        seen: not removed (`scope.removed` holds).
+        in_scope: every `scope.…` clause holds.
+        matched: every clause holds.
+        held: would match, but a hold stops it: every clause but the `hold…` and `keep.…` ones holds, a hold does not.
+        kept: would match, but a keep-policy stops it and no hold: every clause but the `keep.…` ones holds, one of
+            those does not. So `matched + held + kept` chats meet the policy itself.
+        clauses: one count for each clause, in order.
+    """
+
+    seen: int
+    in_scope: int
+    matched: int
+    held: int
+    kept: int
+    clauses: tuple[ClauseCount, ...]
+
+
+def funnel(clauses: Sequence[Clause], chat: FromClause) -> Select[*tuple[int, ...]]:
+    """One row: seen, in_scope, matched, held, kept, then failed and unknown of each clause."""
+    # Each clause is computed once a chat; OFFSET keeps both engines from copying its text into every count below.
+    values = select(*(clause.sql.label(f"c{i}") for i, clause in enumerate(clauses)))
+    inner = values.select_from(chat).offset(0).subquery()
+    named = [(clause, inner.c[f"c{i}"]) for i, clause in enumerate(clauses)]
+
+    def holds(*prefixes: str) -> ColumnElement[bool]:
+        chosen = [
+            value.is_(true() if clause.wanted else false())
+            for clause, value in named
+            if clause.name.startswith(prefixes)
+        ]
+        return and_(true(), *chosen)
+
+    seen, in_scope = holds("scope.removed"), holds("scope.")
+    meets, unheld, unkept = holds("scope.", "when.", "unless."), holds("hold"), holds("keep.")
+    counts = [
+        _count(seen),
+        _count(in_scope),
+        _count(meets, unheld, unkept),
+        _count(meets, not_(unheld)),
+        _count(meets, unheld, not_(unkept)),
+    ]
+    for clause, value in named:
+        among = seen if clause.name.startswith("scope.") else in_scope
+        counts += [
+            _count(among, value.is_(false() if clause.wanted else true())),
+            _count(among, value.is_(None)),
+        ]
+    return select(*counts).select_from(inner)
+
+
+def read_funnel(clauses: Sequence[Clause], row: Row[*tuple[int, ...]]) -> Funnel:
+    """The row's numbers under their names."""
+    seen, in_scope, matched, held, kept, *each = row
+    counts = tuple(
+        ClauseCount(clause.name, clause.words, failed, unknown)
+        for clause, failed, unknown in zip(clauses, each[::2], each[1::2], strict=True)
+    )
+    return Funnel(seen, in_scope, matched, held, kept, counts)
+
+
+def _count(*conditions: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.count().filter(and_(*conditions))

@@ -1,0 +1,39 @@
+"""Small helpers of the texts a person reads: refusals, suggestions, lists, masks."""
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+
+from pydantic_core import PydanticCustomError
+
+# Seven digits or more, also when written in groups: it could be a phone number.
+_NUMBER = re.compile(r"\d(?:[ ().-]{0,2}\d){6,}")
+
+
+def refuse(message: str, hint: str = "") -> PydanticCustomError:
+    """A refusal to raise from a validator; `message` follows the quoted key ("must be …", "is …")."""
+    return PydanticCustomError("refused", "{message}", {"message": message, "hint": hint})
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """'did you mean "resolved_for"?' for the nearest known word, or an empty text."""
+    spelt = {name.lower().replace("_", "-"): name for name in known}
+    camel = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", word[:100])
+    near = difflib.get_close_matches(camel.lower().replace("_", "-"), spelt, n=1, cutoff=0.6)
+    return f'did you mean "{spelt[near[0]]}"?' if near else ""
+
+
+def one_of(words: Sequence[str]) -> str:
+    """`a`, `a or b`, `a, b or c`."""
+    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def all_of(phrases: Sequence[str]) -> str:
+    """`a and b`; with a comma where an "or" within a phrase would make it unclear."""
+    unclear = any(" or " in phrase.replace(" or more", "") for phrase in phrases)
+    return (", and " if unclear else " and ").join(phrases)
+
+
+def mask(text: str) -> str:
+    """The text with every run of seven or more digits hidden."""
+    return _NUMBER.sub("…", text)
