@@ -80,13 +80,13 @@ class Labels(Timeless, BaseModel):
 
 
 class HasAny(FunctionElement[bool]):
-    """Whether a JSON array of texts holds any of `labels`."""
+    """Whether a JSON array of texts holds any of `labels`, each a text or an expression of one."""
 
     type = Boolean()
     inherit_cache = True
 
-    def __init__(self, column: ColumnElement[Any], labels: Iterable[str]) -> None:
-        super().__init__(column, *(literal(label, SqlText()) for label in labels))
+    def __init__(self, column: ColumnElement[Any], labels: Iterable[str | ColumnElement[str]]) -> None:
+        super().__init__(column, *(literal(each, SqlText()) if isinstance(each, str) else each for each in labels))
 
 
 @compiles(HasAny, "postgresql")

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import ColumnElement, and_
+
 from chat_hygiene.store.candidates import Load
-from chat_policies import Policy
+from chat_policies import Compiled, Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,14 @@ def local_day_start(policy: Policy, now: datetime) -> datetime:
     """When the policy's calendar day began, in its zone."""
     local = now.astimezone(ZoneInfo(policy.timezone))
     return local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+
+
+def population(compiled: Compiled) -> ColumnElement[bool]:
+    """The chats that a share is a share of: those in the policy's scope, however young."""
+    scope = [
+        each for each in compiled.clauses if each.name.startswith("scope.") and each.name != "scope.age_floor"
+    ]
+    return and_(*(clause.holds() for clause in scope))
 
 
 def judge(policy: Policy, load: Load) -> Trip | None:

@@ -120,7 +120,7 @@ def _evaluate(
     )
     loads = candidates.loads(
         session,
-        and_(*(clause.holds() for clause in compiled.scope)),
+        brakes.population(compiled),
         run_id=run_id,
         policy_id=stored.id,
         day_start=brakes.local_day_start(policy, now),

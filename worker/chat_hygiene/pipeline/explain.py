@@ -1,11 +1,9 @@
 """Explain: why one chat goes, stays, or went. Reads only; the verdicts come from the same clauses that decide."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import RowMapping
 from sqlalchemy.orm import Session
 
 from chat_hygiene.pipeline import rules
@@ -13,6 +11,7 @@ from chat_hygiene.settings import Settings
 from chat_hygiene.store import audit, chats, devices, jobs, policies
 from chat_hygiene.store.devices import Device
 from chat_hygiene.store.policies import StoredPolicy
+from chat_hygiene.store.records import Record
 from chat_hygiene.store.tables import chats as chat_rows
 from chat_policies import UnknownDeviceError, Verdict, ripening
 
@@ -32,12 +31,12 @@ class PolicyVerdict:
 class Report:
     """Everything known of one chat on one device."""
 
-    chat: Mapping[str, Any]
+    chat: Record
     device: Device
     fresh: bool
     policies: tuple[PolicyVerdict, ...]
-    jobs: tuple[RowMapping, ...]
-    events: tuple[RowMapping, ...]
+    jobs: tuple[Record, ...]
+    events: tuple[Record, ...]
 
 
 def run(session: Session, refs: Sequence[str], settings: Settings, *, now: datetime) -> list[Report]:
@@ -61,7 +60,7 @@ def run(session: Session, refs: Sequence[str], settings: Settings, *, now: datet
 
 
 def _verdict(
-    session: Session, stored: StoredPolicy, row: RowMapping, settings: Settings, *, now: datetime
+    session: Session, stored: StoredPolicy, row: Record, settings: Settings, *, now: datetime
 ) -> PolicyVerdict:
     try:
         verdicts = _ask(session, stored, row["id"], settings, now=now)
@@ -84,8 +83,8 @@ def _ask(
 ) -> tuple[Verdict, ...]:
     compiled = rules.clauses(session, stored.policy, settings, now=now)
     query = compiled.explain(chat_rows).where(chat_rows.c.id == chat_id)
-    return tuple(compiled.read_explain(session.execute(query).one()))
+    return compiled.read_verdicts(session.execute(query).one())
 
 
 def _all_hold(verdicts: Sequence[Verdict]) -> bool:
-    return all(each.value is each.clause.wanted for each in verdicts)
+    return all(each.holds for each in verdicts)

@@ -121,8 +121,8 @@ def _failing_clause(
     except UnknownDeviceError:
         return "device"
     query = compiled.explain(chat_rows).where(chat_rows.c.id == job.chat_id)
-    verdicts = compiled.read_explain(session.execute(query).one())
-    return next((each.clause.name for each in verdicts if each.value is not each.clause.wanted), None)
+    verdicts = compiled.read_verdicts(session.execute(query).one())
+    return next((each.clause.name for each in verdicts if not each.holds), None)
 
 
 def _device_waits(

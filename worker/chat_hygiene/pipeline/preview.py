@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import RowMapping
 from sqlalchemy.orm import Session
 
 from chat_hygiene.pipeline import rules
 from chat_hygiene.settings import Settings
 from chat_hygiene.store import candidates, chats, devices, jobs
 from chat_hygiene.store.devices import Device
+from chat_hygiene.store.records import Record
 from chat_policies import Funnel, Policy
 
 
@@ -58,7 +58,7 @@ def run(session: Session, wanted: Sequence[Policy], settings: Settings, *, now: 
         compiled = rules.clauses(session, policy, settings, now=now)
         found = candidates.matches(session, compiled.matches())
 
-        def match(row: RowMapping, policy: Policy = policy) -> Match:
+        def match(row: Record, policy: Policy = policy) -> Match:
             since = queued.get((row["id"], row["generation"], policy.name))
             return Match(
                 chat_ref=row["chat_ref"],

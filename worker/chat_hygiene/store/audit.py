@@ -4,10 +4,11 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import RowMapping, insert, select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.events import Event
+from chat_hygiene.store.records import Record, fetch
 from chat_hygiene.store.tables import audit_events
 
 
@@ -52,7 +53,7 @@ def find(
     after: int = 0,
     limit: int | None = None,
     newest_first: bool = False,
-) -> Sequence[RowMapping]:
+) -> list[Record]:
     """Events with all columns, oldest first: those of these chats or of this job (None: all) whose `seq` is beyond `after`."""
     seq = audit_events.c.seq
     wanted = (
@@ -62,7 +63,7 @@ def find(
         wanted = wanted.where(audit_events.c.chat_ref.in_(chat_refs))
     if job_id is not None:
         wanted = wanted.where(audit_events.c.job_id == job_id)
-    return session.execute(wanted).mappings().all()
+    return fetch(session, wanted)
 
 
 def _text(detail: Mapping[str, object]) -> str:

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, and_, case, exists, func, insert, literal, or_, select
+from sqlalchemy import ColumnElement, and_, case, exists, func, insert, literal, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.states import EFFECTIVE_STATES, HOLDING_STATES, JobState
+from chat_hygiene.store.records import Record, fetch
 from chat_hygiene.store.tables import chats, devices, jobs, policy_runs, run_candidates
 from chat_hygiene.store.types import Instant
 from chat_policies import Clause, Compiled, Funnel
@@ -67,9 +68,7 @@ def count(session: Session, condition: ColumnElement[bool]) -> int:
     return session.execute(select(func.count()).select_from(chats).where(condition)).scalar_one()
 
 
-def matches(
-    session: Session, condition: ColumnElement[bool], *, limit: int | None = None
-) -> list[RowMapping]:
+def matches(session: Session, condition: ColumnElement[bool], *, limit: int | None = None) -> list[Record]:
     """Chats that satisfy it, those silent for longest first."""
     query = (
         select(chats, devices.c.device, devices.c.alias)
@@ -78,7 +77,7 @@ def matches(
         .order_by(chats.c.last_message_at, chats.c.id)
         .limit(limit)
     )
-    return list(session.execute(query).mappings())
+    return fetch(session, query)
 
 
 def queue(
@@ -146,7 +145,7 @@ def loads(
     The population is what is in scope plus what the policy removed today, so that a day's own work does not shrink the
     base of its share. Approved runs and cancelled jobs do not count.
     """
-    queued = dict(
+    queued: dict[int, int] = dict(
         session.execute(
             select(jobs.c.device_id, func.count()).where(jobs.c.run_id == run_id).group_by(jobs.c.device_id)
         )
@@ -173,7 +172,7 @@ def loads(
             .group_by(jobs.c.device_id)
         )
     }
-    population = dict(
+    population: dict[int, int] = dict(
         session.execute(
             select(chats.c.device_id, func.count())
             .where(in_scope, chats.c.device_id.in_(list(queued)))

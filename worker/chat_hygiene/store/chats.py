@@ -5,12 +5,12 @@ complete sweeps without it; `removed_at` when we removed it, with its name erase
 owed any more; a new generation when it comes back.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, func, insert, literal, select, update
+from sqlalchemy import func, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -18,6 +18,7 @@ from chat_hygiene.core.events import Event
 from chat_hygiene.core.facts import ChatFacts
 from chat_hygiene.store import audit
 from chat_hygiene.store.pseudonyms import Pseudonyms, hint
+from chat_hygiene.store.records import Record, fetch
 from chat_hygiene.store.tables import audit_events, chats, devices
 
 # Absence in a later answer never clears these: they protect chats. Any other absent fact becomes unknown.
@@ -64,7 +65,7 @@ class Stored:
     returned: int = 0
 
 
-def merged(known: Mapping[str, Any], facts: ChatFacts) -> dict[str, Any]:
+def merged(known: Record, facts: ChatFacts) -> dict[str, Any]:
     """The columns that `facts` changes in a known row."""
     found: dict[str, Any] = {name: getattr(facts, name) for name in PLAIN}
     found |= {name: value for name in STICKY if (value := getattr(facts, name)) is not None}
@@ -87,15 +88,16 @@ def store_page(
     """Stores one page as read at `read_at`. Unchanged rows are only marked as seen by the sweep."""
     refs = {facts.wid: pseudonyms.refs(account.provider, account.device, facts.wid) for facts in page}
     newest = {facts.wid: facts for facts in page}
-    rows = session.execute(
+    rows = fetch(
+        session,
         select(*_KNOWN)
         .where(
             chats.c.device_id == account.device_id,
             chats.c.chat_ref.in_([ref for each in refs.values() for ref in each]),
         )
         .order_by(chats.c.id)
-        .with_for_update()
-    ).mappings()
+        .with_for_update(),
+    )
     known = {row["chat_ref"]: row for row in rows}
     stored, new, seen = Stored(seen=len(newest)), [], []
     for wid, facts in newest.items():
@@ -144,7 +146,7 @@ def _new_row(
 
 
 def _return(
-    session: Session, account: Account, row: RowMapping, facts: ChatFacts, *, at: datetime, actor: str
+    session: Session, account: Account, row: Record, facts: ChatFacts, *, at: datetime, actor: str
 ) -> None:
     before, after = row["removed_last_message_at"], facts.last_message_at
     talked = after is not None and (before is None or after > before)
@@ -165,7 +167,7 @@ def _return(
 
 def store_read(session: Session, chat_id: int, facts: ChatFacts, *, now: datetime) -> None:
     """Stores the fresh read before a delete."""
-    row = session.execute(select(*_KNOWN).where(chats.c.id == chat_id).with_for_update()).mappings().one()
+    (row,) = fetch(session, select(*_KNOWN).where(chats.c.id == chat_id).with_for_update())
     session.execute(update(chats).where(chats.c.id == chat_id).values(**merged(row, facts), synced_at=now))
 
 
@@ -205,7 +207,7 @@ def erase(session: Session, chat_id: int, *, now: datetime, how: str, owed: bool
     session.execute(update(chats).where(chats.c.id == chat_id).values(values))
 
 
-def find(session: Session, refs: Sequence[str]) -> list[RowMapping]:
+def find(session: Session, refs: Sequence[str]) -> list[Record]:
     """Rows of these pseudonyms, on whatever device, with the device's id."""
     query = (
         select(chats, devices.c.device, devices.c.alias)
@@ -213,7 +215,7 @@ def find(session: Session, refs: Sequence[str]) -> list[RowMapping]:
         .where(chats.c.chat_ref.in_(refs))
         .order_by(chats.c.id)
     )
-    return list(session.execute(query).mappings())
+    return fetch(session, query)
 
 
 def count_live(session: Session) -> int:

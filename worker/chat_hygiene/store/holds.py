@@ -7,7 +7,8 @@ from sqlalchemy.sql import literal
 
 from chat_hygiene.store.tables import holds
 from chat_hygiene.store.types import Instant
-from chat_policies import Clause, has_label
+from chat_policies import Clause
+from chat_policies.conditions.labels import HasAny
 
 
 def clause(chat: FromClause, *, now: datetime) -> Clause:
@@ -19,7 +20,7 @@ def clause(chat: FromClause, *, now: datetime) -> Clause:
     on_device = or_(holds.c.device_id.is_(None), holds.c.device_id == chat.c.device_id)
     covers = or_(
         and_(holds.c.scope == "chat", holds.c.chat_ref == chat.c.chat_ref),
-        and_(holds.c.scope == "label", has_label(chat.c.labels, holds.c.label)),
+        and_(holds.c.scope == "label", HasAny(chat.c.labels, [holds.c.label])),
         holds.c.scope == "device",
     )
     held = exists().where(active, on_device, covers)

@@ -7,12 +7,13 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import RowMapping, Select, func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.decisions import Intent
 from chat_hygiene.core.states import JobEvent, JobState
 from chat_hygiene.store import moves
+from chat_hygiene.store.records import Record, fetch
 from chat_hygiene.store.tables import chats, devices, jobs, policies
 
 WORKING = (JobState.LEASED.value, JobState.SENT.value)
@@ -62,11 +63,12 @@ def due_by_device(session: Session) -> dict[int, datetime]:
 
 def first_lease_end(session: Session, *, others_than: str) -> datetime | None:
     """When the first lease of another worker ends."""
-    return session.execute(
+    at: datetime | None = session.execute(
         select(func.min(jobs.c.lease_until)).where(
             jobs.c.state.in_(WORKING), jobs.c.lease_owner != others_than
         )
     ).scalar_one()
+    return at
 
 
 def claim(
@@ -104,10 +106,10 @@ def claim(
         .where(jobs.c.id.in_(ids))
         .order_by(jobs.c.next_attempt_at, jobs.c.id)
     )
-    return [Job(**(dict(row) | {"intent": _intent(row)})) for row in session.execute(query).mappings()]
+    return [Job(**(row | {"intent": _intent(row)})) for row in fetch(session, query)]
 
 
-def _intent(row: RowMapping) -> Intent | None:
+def _intent(row: Record) -> Intent | None:
     return None if row["intent"] is None else Intent(row["intent"])
 
 
@@ -124,14 +126,14 @@ def expired(session: Session, *, now: datetime, everyone: bool) -> list[tuple[in
     ]
 
 
-def waiting(session: Session, policy_ids: Collection[int] | None = None) -> list[RowMapping]:
+def waiting(session: Session, policy_ids: Collection[int] | None = None) -> list[Record]:
     """Queued jobs with when and for whom they wait, soonest first."""
     query = (
         listing().where(jobs.c.state == JobState.QUEUED.value).order_by(None).order_by(jobs.c.next_attempt_at)
     )
     if policy_ids is not None:
         query = query.where(jobs.c.policy_id.in_(policy_ids))
-    return list(session.execute(query).mappings())
+    return fetch(session, query)
 
 
 def listing() -> Select[tuple[object, ...]]:
@@ -153,7 +155,7 @@ def find(
     chat_refs: Collection[str] | None = None,
     debt: bool = False,
     limit: int | None = None,
-) -> list[RowMapping]:
+) -> list[Record]:
     """Jobs for a face, newest first."""
     query = listing()
     if job_id is not None:
@@ -164,7 +166,7 @@ def find(
         query = query.where(jobs.c.chat_ref.in_(chat_refs))
     if debt:
         query = query.where(jobs.c.debt_state.is_not(None))
-    return list(session.execute(query.limit(limit)).mappings())
+    return fetch(session, query.limit(limit))
 
 
 def outcomes_since(session: Session, started: datetime) -> dict[str, int]:

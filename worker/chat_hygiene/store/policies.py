@@ -114,7 +114,7 @@ def compare(session: Session, wanted: Sequence[Policy]) -> list[Change]:
 def store(session: Session, change: Change, *, now: datetime, actor: str) -> int:
     """Stores a new or changed policy as its next version; returns the version."""
     policy = change.policy
-    next_run = None if policy.action == "keep" else next_fire(policy.schedule, policy.timezone, now)
+    next_run = next_fire(policy.schedule, policy.timezone, now) if policy.schedule else None
     head: dict[str, Any] = {"action": policy.action, "next_run_at": next_run, "state": "active"}
     # A retired name comes back with its history: versions go on counting.
     known = session.execute(

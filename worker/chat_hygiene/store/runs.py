@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.events import Event
 from chat_hygiene.store import audit
+from chat_hygiene.store.records import Record, fetch
 from chat_hygiene.store.tables import policies, policy_runs
 
 _FINISH = {
@@ -113,7 +114,7 @@ def digest(candidates: Iterable[tuple[str, int]]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def last(session: Session, policy_id: int) -> RowMapping | None:
+def last(session: Session, policy_id: int) -> Record | None:
     """The newest run of a policy."""
     query = (
         select(policy_runs)
@@ -121,10 +122,10 @@ def last(session: Session, policy_id: int) -> RowMapping | None:
         .order_by(policy_runs.c.id.desc())
         .limit(1)
     )
-    return session.execute(query).mappings().one_or_none()
+    return next(iter(fetch(session, query)), None)
 
 
-def find(session: Session, ids: Iterable[int]) -> list[RowMapping]:
+def find(session: Session, ids: Iterable[int]) -> list[Record]:
     """Runs with their policy's name."""
     query = (
         select(policy_runs, policies.c.name.label("policy"))
@@ -132,4 +133,4 @@ def find(session: Session, ids: Iterable[int]) -> list[RowMapping]:
         .where(policy_runs.c.id.in_(list(ids)))
         .order_by(policy_runs.c.id)
     )
-    return list(session.execute(query).mappings())
+    return fetch(session, query)

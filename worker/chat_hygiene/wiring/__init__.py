@@ -1,6 +1,7 @@
 """The only place that puts settings, store, providers and stages together. Faces call this package and nothing below."""
 
 from chat_hygiene.wiring.applying import Effect, apply, effects
+from chat_hygiene.wiring.checking import Account, Number, check_account
 from chat_hygiene.wiring.ledger import Ledger, open_ledger, settings
 from chat_hygiene.wiring.looking import (
     audit_events,
@@ -12,14 +13,19 @@ from chat_hygiene.wiring.looking import (
     verify_audit,
 )
 from chat_hygiene.wiring.running import RunReport, Watcher, run_once, sync_once, to_run
+from chat_hygiene.wiring.upgrading import check_schema, schema_versions, upgrade_schema
 
 __all__ = [
+    "Account",
     "Effect",
     "Ledger",
+    "Number",
     "RunReport",
     "Watcher",
     "apply",
     "audit_events",
+    "check_account",
+    "check_schema",
     "effects",
     "explain",
     "export_audit",
@@ -28,8 +34,10 @@ __all__ = [
     "policies",
     "preview",
     "run_once",
+    "schema_versions",
     "settings",
     "sync_once",
     "to_run",
+    "upgrade_schema",
     "verify_audit",
 ]

@@ -4,8 +4,6 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
-from sqlalchemy import RowMapping
-
 from chat_hygiene.core.events import Event
 from chat_hygiene.pipeline import explain as explaining
 from chat_hygiene.pipeline import preview as previewing
@@ -13,6 +11,7 @@ from chat_hygiene.store import audit, devices, runs, seals
 from chat_hygiene.store import jobs as stored_jobs
 from chat_hygiene.store import policies as stored_policies
 from chat_hygiene.store.policies import StoredPolicy
+from chat_hygiene.store.records import Record
 from chat_hygiene.wiring.ledger import Ledger
 from chat_policies import Policy
 
@@ -20,9 +19,7 @@ _EXPORT_BATCH = 1000
 PROVIDER = "wassenger"
 
 
-def policies(
-    ledger: Ledger, names: Sequence[str] | None = None
-) -> list[tuple[StoredPolicy, RowMapping | None]]:
+def policies(ledger: Ledger, names: Sequence[str] | None = None) -> list[tuple[StoredPolicy, Record | None]]:
     """Stored policies by name, each with its newest run."""
     with ledger.reading() as session:
         return [(each, runs.last(session, each.id)) for each in stored_policies.load(session, names)]
@@ -47,7 +44,7 @@ def jobs(
     state: str | None = None,
     debt: bool = False,
     limit: int | None = None,
-) -> list[RowMapping]:
+) -> list[Record]:
     """Delete jobs, newest first."""
     with ledger.reading() as session:
         return stored_jobs.find(session, job_id=job_id, state=state, debt=debt, limit=limit)
@@ -55,14 +52,14 @@ def jobs(
 
 def audit_events(
     ledger: Ledger, *, chat: str | None = None, job_id: int | None = None, limit: int | None = None
-) -> Sequence[RowMapping]:
+) -> Sequence[Record]:
     """Audit events, newest first."""
     refs = None if chat is None else pseudonyms_of(ledger, chat)
     with ledger.reading() as session:
         return audit.find(session, chat_refs=refs, job_id=job_id, limit=limit, newest_first=True)
 
 
-def export_audit(ledger: Ledger, *, chat: str | None = None) -> Iterator[RowMapping]:
+def export_audit(ledger: Ledger, *, chat: str | None = None) -> Iterator[Record]:
     """Every event, oldest first, in flat memory; the export is an event itself, and sealed."""
     refs = None if chat is None else pseudonyms_of(ledger, chat)
     with ledger.writing() as session:
