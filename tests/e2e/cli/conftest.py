@@ -41,7 +41,7 @@ class Command:
         )
         for secret in (
             TOKEN,
-            *(value for name, value in wanted.items() if name.endswith(("_key", "_token"))),
+            *(value for name, value in wanted.items() if value and name.endswith(("_key", "_token"))),
         ):
             assert secret not in done.stdout + done.stderr, f"{words} shows a secret"
         return done

@@ -6,7 +6,23 @@ from typing import NoReturn
 
 import typer
 
-from chat_hygiene.cli import config, failures, fake_api, init, policy
+from chat_hygiene.cli import (
+    apply,
+    audit,
+    config,
+    db,
+    debt,
+    doctor,
+    explain,
+    failures,
+    fake_api,
+    init,
+    jobs,
+    policy,
+    preview,
+    run,
+    sync,
+)
 from chat_hygiene.core.errors import Exit
 
 app = typer.Typer(
@@ -24,10 +40,21 @@ app = typer.Typer(
     " does not verify",
 )
 
+# The order of the help: what somebody new needs, in the order in which they need it.
 app.command("init")(init.init)
+app.command("doctor")(doctor.doctor)
+app.command("sync")(sync.sync)
+policy.app.command("apply")(apply.apply)
 app.add_typer(policy.app, name="policy")
-app.command("fake-api")(fake_api.fake_api)
+app.command("preview")(preview.preview)
+app.command("run")(run.run)
+app.command("explain")(explain.explain)
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(debt.app, name="debt")
+app.add_typer(audit.app, name="audit")
+app.add_typer(db.app, name="db")
 app.add_typer(config.app, name="config")
+app.command("fake-api")(fake_api.fake_api)
 
 
 def main() -> NoReturn:

@@ -28,12 +28,18 @@ def _explain(error: Exception) -> tuple[Exit, list[str], str]:
         return error.exit_code, [str(error)], error.fix
     # Imported when something failed: they would slow down every call that goes well.
     from chat_hygiene.settings import SettingsError
-    from chat_policies import DocumentError
+    from chat_policies import DocumentError, UnknownDeviceError
 
     if isinstance(error, SettingsError):
         return Exit.INVALID, error.problems, "correct it in the environment or in .env"
     if isinstance(error, DocumentError):
         return Exit.INVALID, [error.render()], ""
+    if isinstance(error, UnknownDeviceError):
+        return (
+            Exit.INVALID,
+            [str(error)],
+            "correct it, or run chat-hygiene sync: a new number is known after it",
+        )
     # Only the kind of error: its text may quote what it was working on.
     return (
         Exit.UNEXPECTED,

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from enum import Enum
 from typing import Annotated
 
 import typer
@@ -56,12 +55,22 @@ class Output:
         self._data = _console(stderr=False)
         self._talk = _console(stderr=True)
 
+    @property
+    def terminal(self) -> bool:
+        """Whether the data is read by a person at a terminal."""
+        return self._data.is_terminal
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether somebody is there to answer."""
+        return sys.stdin.isatty() and sys.stderr.isatty()
+
     def document(self, kind: str, **fields: object) -> None:
         """The verb's result as JSON: `{"version": 1, "kind": …}` and the fields."""
         json.dump(
             {"version": JSON_VERSION, "kind": kind, **fields},
             sys.stdout,
-            default=_plain,
+            default=plain,
             ensure_ascii=False,
             indent=2,
         )
@@ -102,13 +111,15 @@ class Output:
         """Says what went wrong."""
         self.say(mark(False), " ", text)
 
+    def require_answer(self, *, yes: bool) -> None:
+        """Raises UsageError when there is neither --yes nor a terminal to ask on."""
+        if not yes and not self.can_ask:
+            raise UsageError("this needs a confirmation, and there is no terminal to ask on", fix="add --yes")
+
     def confirm(self, question: str, *, yes: bool) -> None:
         """Asks on a terminal. Raises UsageError when the answer is not yes, or when there is nobody to ask."""
-        if yes:
-            return
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            raise UsageError("this needs a confirmation, and there is no terminal to ask on", fix="add --yes")
-        if not typer.confirm(one_line(question), err=True):
+        self.require_answer(yes=yes)
+        if not yes and not typer.confirm(one_line(question), err=True):
             raise UsageError("not confirmed: nothing was done")
 
     @contextmanager
@@ -139,6 +150,13 @@ def mark(verdict: bool | None) -> Text:
 def instant(value: datetime | None) -> str:
     """To the minute, in UTC."""
     return "never" if value is None else f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def name_of(alias: str | None, device: str) -> str:
+    """What a device is called: its alias, with numbers masked, else its id."""
+    from chat_hygiene.store.pseudonyms import mask_numbers
+
+    return mask_numbers(alias) if alias else device
 
 
 def span(value: timedelta) -> str:
@@ -174,13 +192,12 @@ def _lines(text: str) -> str:
     return "\n".join(one_line(line) for line in text.split("\n"))
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """A value as JSON and CSV have it: instants in ISO-8601 with Z, spans in seconds. Others raise TypeError."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, timedelta):
         return value.total_seconds()
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, tuple | set | frozenset):
-        return list(value)
+    if value is None or isinstance(value, str | int):
+        return value
     raise TypeError(f"{type(value).__name__} has no JSON form here")

@@ -1,14 +1,19 @@
 """`policy`: the documents that say which chats leave, checked, stored and shown."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chat_hygiene.cli.output import JsonOption, Output, count
-from chat_hygiene.core.errors import InvalidInputError
+from chat_hygiene.cli import start
+from chat_hygiene.cli.output import JsonOption, Output, count, instant
+from chat_hygiene.core.errors import InvalidInputError, UsageError
 
 if TYPE_CHECKING:
+    from sqlalchemy import RowMapping
+
+    from chat_hygiene.store.policies import StoredPolicy
+    from chat_hygiene.wiring import Ledger
     from chat_policies import Policy
 
 app = typer.Typer(no_args_is_help=True, help="Retention policies: check, store, look at.")
@@ -55,6 +60,112 @@ def schema() -> None:
     from chat_policies import json_schema
 
     typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+
+
+@app.command("list")
+def list_(as_json: JsonOption = False) -> None:
+    """Lists the stored policies with their rules and when each runs next."""
+    settings = start.settings()
+
+    from chat_hygiene import wiring
+
+    output = Output(as_json=as_json)
+    with wiring.open_ledger(settings) as ledger:
+        rows = wiring.policies(ledger)
+    if as_json:
+        output.document("policy.list", policies=[_document(each, run) for each, run in rows])
+        return
+    output.table(
+        ["Policy", "Does", "State", "Last run", "Next run", "Rule"],
+        (
+            [
+                each.policy.name,
+                does(each.policy),
+                each.state,
+                _ended(run),
+                each.next_run_at,
+                each.policy.words(),
+            ]
+            for each, run in rows
+        ),
+        empty="no policy is stored: chat-hygiene policy apply FILE stores some",
+    )
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A stored policy.")], as_json: JsonOption = False
+) -> None:
+    """Prints one stored policy, as a document that `policy apply` takes again.
+
+    Exit codes: 0 done, 2 no such policy.
+    """
+    settings = start.settings()
+
+    from chat_hygiene import wiring
+
+    output = Output(as_json=as_json)
+    with wiring.open_ledger(settings) as ledger:
+        rows = wiring.policies(ledger, [name])
+    if not rows:
+        raise UsageError(
+            f"no policy is named {name}", fix="chat-hygiene policy list shows those that are stored"
+        )
+    stored, run = rows[0]
+    if as_json:
+        output.document("policy.show", policy=_document(stored, run))
+        return
+    output.say(
+        f"{name}, version {stored.version}, stored by {stored.created_by} at {instant(stored.created_at)}"
+    )
+    output.say(f"{does(stored.policy)}: {stored.policy.words()}")
+    typer.echo(_yaml(stored.policy), nl=False)
+
+
+def _yaml(policy: "Policy") -> str:
+    from io import StringIO
+
+    from ruamel.yaml import YAML
+
+    yaml, text = YAML(), StringIO()
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.dump({"version": 1, "policies": [policy.to_document()]}, text)
+    return text.getvalue()
+
+
+def _ended(run: "RowMapping | None") -> str | None:
+    return None if run is None else f"{instant(run['started_at'])}, {run['reason'] or run['state']}"
+
+
+def _document(stored: "StoredPolicy", run: "RowMapping | None") -> dict[str, Any]:
+    return {
+        "name": stored.policy.name,
+        "version": stored.version,
+        "state": stored.state,
+        "rule": stored.policy.words(),
+        "next_run_at": stored.next_run_at,
+        "created_by": stored.created_by,
+        "created_at": stored.created_at,
+        "last_run_at": None if run is None else run["started_at"],
+        "last_run_state": None if run is None else run["state"],
+        "last_run_reason": None if run is None else run["reason"],
+        "document": stored.policy.to_document(),
+    }
+
+
+def named(ledger: "Ledger", what: str | None) -> "list[Policy]":
+    """The delete policies of a document (anything that is a file or looks like one), of a name, or all stored ones.
+
+    Raises UsageError, InvalidInputError, DocumentError.
+    """
+    from chat_hygiene import wiring
+
+    if what is not None and (Path(what).is_file() or "/" in what or what.endswith((".yaml", ".yml"))):
+        return [each for each in read(Path(what)) if each.action == "delete"]
+    if what is not None:
+        return [each.policy for each in wiring.to_run(ledger, [what])]
+    stored = (each for each, _ in wiring.policies(ledger))
+    return [each.policy for each in stored if each.policy.action == "delete" and each.state == "active"]
 
 
 def does(policy: "Policy") -> str:

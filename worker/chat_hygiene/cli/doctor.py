@@ -1,0 +1,145 @@
+"""`doctor`: everything that the job depends on, one line each, with the way out when it is not well."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import typer
+
+from chat_hygiene.cli import start
+from chat_hygiene.cli.output import JsonOption, Output, count, mark, name_of
+from chat_hygiene.core.errors import Exit, HygieneError, InvalidInputError
+
+if TYPE_CHECKING:
+    from chat_hygiene.settings import Settings
+    from chat_hygiene.wiring import Number
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line. `ok` None: look at it, but nothing is broken. `code` is what the command exits with when not ok."""
+
+    part: str
+    ok: bool | None
+    says: str
+    fix: str = ""
+    code: Exit = Exit.UNREACHABLE
+
+
+def doctor(as_json: JsonOption = False) -> None:
+    """Checks settings, database, keys, audit, the API, the token and each number; says how to mend what is not well.
+
+    Reads one chat of each number to see whether its plan allows it; changes and deletes nothing.
+
+    Exit codes: 0 all is well, 3 a setting is wrong or missing, 6 something cannot be reached or used, 8 the audit does not verify.
+    """
+    output = Output(as_json=as_json)
+    checks = []
+    for check in _checks():
+        checks.append(check)
+        if not as_json:
+            output.line(mark(check.ok), f" {check.part}: {check.says}")
+            if check.fix:
+                output.line(f"    → {check.fix}")
+    code = next((check.code for check in checks if check.ok is False), Exit.DONE)
+    if as_json:
+        rows = [
+            {"part": each.part, "ok": each.ok, "says": each.says, "fix": each.fix or None} for each in checks
+        ]
+        output.document("doctor", exit_code=code, checks=rows)
+    raise typer.Exit(code)
+
+
+def _checks() -> Iterator[Check]:
+    from chat_hygiene.settings import SettingsError
+
+    try:
+        settings = start.settings()
+    except SettingsError as error:
+        for problem in error.problems:
+            yield Check("settings", False, problem, "correct it in the environment or in .env", Exit.INVALID)
+        return
+    yield Check(
+        "settings", True, "valid" + (", READ_ONLY: nothing can be deleted" if settings.read_only else "")
+    )
+    yield from _store(settings)
+    yield from _account(settings)
+
+
+def _store(settings: "Settings") -> Iterator[Check]:
+    from chat_hygiene import wiring
+
+    try:
+        with wiring.open_ledger(settings) as ledger:
+            _, needed = wiring.schema_versions(settings)
+            where = settings.sqlite_file or "the PostgreSQL server"
+            yield Check("database", True, f"{where}, schema {needed}")
+            kept = None in (settings.pseudonym_key, settings.audit_key)
+            yield Check(
+                "keys",
+                True,
+                "kept beside the database: back them up with it" if kept else "from the settings",
+            )
+            verdict = wiring.verify_audit(ledger)
+    except HygieneError as error:
+        part = "keys" if isinstance(error, InvalidInputError) else "database"
+        yield Check(part, False, str(error), error.fix, error.exit_code)
+        return
+    if verdict.ok:
+        yield Check("audit", True, f"{count(verdict.sealed, 'event')} proven")
+    else:
+        fix = "keep the database as it is, and compare it with a backup or an export"
+        yield Check("audit", False, f"does not verify: {verdict.problem}", fix, Exit.AUDIT_BROKEN)
+
+
+def _account(settings: "Settings") -> Iterator[Check]:
+    from chat_hygiene import wiring
+    from chat_hygiene.core.errors import UnauthorizedError
+    from chat_hygiene.settings import MAX_CLOCK_SKEW
+
+    try:
+        account = wiring.check_account(settings)
+    except InvalidInputError as error:
+        yield Check("token", False, str(error), error.fix, error.exit_code)
+        return
+    except UnauthorizedError as error:
+        yield Check("API", True, f"{settings.api_url} answers")
+        yield Check("token", False, str(error), error.fix)
+        return
+    except HygieneError as error:
+        yield Check("API", False, str(error), error.fix, error.exit_code)
+        return
+    yield Check("API", True, f"{settings.api_url} answers")
+    yield Check("token", True, "accepted")
+    skew = account.clock_skew
+    if skew is not None and abs(skew) > MAX_CLOCK_SKEW:
+        says = f"ours and the API's are {abs(skew).total_seconds():,.0f} s apart, so nothing is deleted"
+        yield Check("clock", False, says, "set this machine's clock, best by NTP")
+    if not account.numbers:
+        yield Check("numbers", None, "the account has none", "connect one in the provider's console")
+    for number in account.numbers:
+        yield _number(number)
+
+
+def _number(number: "Number") -> Check:
+    from chat_hygiene.core.errors import UnauthorizedError
+
+    facts, refusal = number.facts, number.refusal
+    part = name_of(facts.alias, facts.device)
+    if facts.status != "operative":
+        says = f"its status is {facts.status or 'not known'}, so it cannot be used"
+        return Check(part, False, says, "put it into operation in the provider's console")
+    if facts.product not in {None, "io"} or (
+        isinstance(refusal, UnauthorizedError) and refusal.status == 402
+    ):
+        says = "its plan gives no access to chats"
+        return Check(part, False, says, "move this number to the Platform plan in the provider's console")
+    if refusal is not None:
+        return Check(part, False, f"its chats cannot be read: {refusal}", refusal.fix)
+    if facts.session_status != "online":
+        says = f"its WhatsApp session is {facts.session_status or 'not known'}: nothing can be deleted in WhatsApp"
+        return Check(part, False, says, "bring the phone or the session online, then run doctor again")
+    if facts.retention_policy not in {None, "never", "plan_defaults"}:
+        says = f"online, but the vendor itself removes its data after {facts.retention_policy}"
+        return Check(part, None, says, "a policy that waits longer never sees those chats")
+    return Check(part, True, "online, with access to chats")

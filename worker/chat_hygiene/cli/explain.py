@@ -1,0 +1,164 @@
+"""`explain`: why one chat goes, stays or went."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.text import Text
+
+from chat_hygiene.cli import start
+from chat_hygiene.cli.audit import event_document
+from chat_hygiene.cli.jobs import job_document
+from chat_hygiene.cli.output import JsonOption, Output, instant, mark, name_of, span
+from chat_hygiene.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from chat_hygiene.pipeline.explain import PolicyVerdict, Report
+    from chat_policies import Verdict
+
+ChatArgument = Annotated[
+    str, typer.Argument(metavar="CHAT", help="A phone number, a chat id, or a pseudonym (chat_…).")
+]
+
+
+def explain(chat: ChatArgument, as_json: JsonOption = False) -> None:
+    """Says for each policy, clause by clause, why a chat goes or stays, when it becomes eligible, and what happened to it.
+
+    ✔ the clause lets it go, ✘ it keeps it, ? a fact is not known, which keeps it too. Looks at stored facts only; sends nothing.
+
+    Exit codes: 0 done, 2 no such chat.
+    """
+    settings = start.settings()
+
+    from chat_hygiene import wiring
+
+    output = Output(as_json=as_json)
+    with wiring.open_ledger(settings) as ledger:
+        now = ledger.now()
+        reports = wiring.explain(ledger, chat, now=now)
+    if not reports:
+        raise UsageError(
+            "no such chat is stored", fix="check the number, with its country code; or run chat-hygiene sync"
+        )
+    if as_json:
+        output.document("explain", at=now, chats=[_document(report) for report in reports])
+        return
+    for report in reports:
+        _show(output, report, now)
+
+
+def _show(output: Output, report: "Report", now: datetime) -> None:
+    chat, device = report.chat, report.device
+    output.line(
+        Text(chat["chat_hint"], style="bold"),
+        f" on {name_of(device.alias, device.device)}, {chat['chat_ref']}",
+    )
+    stale = "" if report.fresh else ", too long to delete by: sync first"
+    output.line(f"  {_state(report)}; its facts were read {span(now - chat['synced_at'])} ago{stale}")
+    for each in report.policies:
+        output.line(Text(each.stored.policy.name, style="bold"), f": {_says(each, now)}")
+        for verdict in each.verdicts:
+            output.line("  ", mark(_lets_go(verdict)), f" {_words(verdict)}{_seen(verdict, now)}")
+    if not report.policies:
+        output.line("  no policy that deletes is stored")
+    if report.events:
+        rows = (
+            [row["at"], row["kind"], row["policy"], row["outcome"], row["detail"]] for row in report.events
+        )
+        output.table(["When", "What happened", "Policy", "Outcome", "Detail"], rows)
+
+
+def _state(report: "Report") -> str:
+    chat = report.chat
+    if chat["removed_at"] is not None:
+        return f"removed at {instant(chat['removed_at'])} ({chat['removed_how']})"
+    if chat["missing_since"] is not None:
+        return f"missing from the listing since {instant(chat['missing_since'])}"
+    return f"{chat['status'] or 'status not known'}"
+
+
+def _says(each: "PolicyVerdict", now: datetime) -> str:
+    if each.problem is not None:
+        return f"not evaluated: {each.problem}"
+    does = "goes" if each.stored.enforces else "would go, but the policy does not enforce"
+    if each.matches:
+        return does
+    if each.eligible_at is None:
+        return "stays; waiting alone does not change that"
+    return f"stays; if nothing changes it {does} in {span(each.eligible_at - now)}, at {instant(each.eligible_at)}"
+
+
+def _lets_go(verdict: "Verdict") -> bool | None:
+    return None if verdict.value is None else verdict.value is verdict.clause.wanted
+
+
+def _words(verdict: "Verdict") -> str:
+    return verdict.clause.words if verdict.clause.wanted else f"not {verdict.clause.words}"
+
+
+def _seen(verdict: "Verdict", now: datetime) -> str:
+    seen = [f"{fact} {_value(value, now)}" for fact, value in _facts(verdict).items()]
+    return f" ({', '.join(seen)})" if seen else ""
+
+
+def _facts(verdict: "Verdict") -> dict[str, Any]:
+    from chat_hygiene.store.pseudonyms import mask_numbers
+
+    # Every fact that is text was typed or made elsewhere, and the chat's id is a phone number.
+    return {
+        fact: mask_numbers(value) if isinstance(value, str) else value
+        for fact, value in verdict.seen.items()
+        if fact != "wid"
+    }
+
+
+def _value(value: object, now: datetime) -> str:
+    if value is None:
+        return "not known"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return f"{span(now - value)} ago" if value <= now else f"in {span(value - now)}"
+    if isinstance(value, list):
+        from chat_hygiene.store.pseudonyms import mask_numbers
+
+        return ", ".join(mask_numbers(str(each)) for each in value) or "none"
+    return str(value)
+
+
+def _document(report: "Report") -> dict[str, Any]:
+    chat = report.chat
+    return {
+        "chat_ref": chat["chat_ref"],
+        "chat_hint": chat["chat_hint"],
+        "device": report.device.device,
+        "status": chat["status"],
+        "synced_at": chat["synced_at"],
+        "removed_at": chat["removed_at"],
+        "missing_since": chat["missing_since"],
+        "fresh": report.fresh,
+        "policies": [_policy(each) for each in report.policies],
+        "jobs": [job_document(row) for row in report.jobs],
+        "events": [event_document(row) for row in report.events],
+    }
+
+
+def _policy(each: "PolicyVerdict") -> dict[str, Any]:
+    return {
+        "policy": each.stored.policy.name,
+        "version": each.stored.version,
+        "enforces": each.stored.enforces,
+        "matches": each.matches,
+        "eligible_at": each.eligible_at,
+        "problem": each.problem,
+        "clauses": [
+            {
+                "name": verdict.clause.name,
+                "words": verdict.clause.words,
+                "value": verdict.value,
+                "lets_go": _lets_go(verdict),
+                "seen": _facts(verdict),
+            }
+            for verdict in each.verdicts
+        ],
+    }

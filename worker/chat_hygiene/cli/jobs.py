@@ -1,0 +1,124 @@
+"""`jobs`: the delete jobs, one per chat life, with where each stands."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chat_hygiene.cli import start
+from chat_hygiene.cli.output import JsonOption, Output, name_of
+from chat_hygiene.core.errors import UsageError
+from chat_hygiene.core.states import JobState
+
+if TYPE_CHECKING:
+    from sqlalchemy import RowMapping
+
+app = typer.Typer(no_args_is_help=True, help="Delete jobs: where each stands.")
+
+LimitOption = Annotated[int, typer.Option(min=1, help="At most so many, the newest.")]
+
+_FIELDS = (
+    *(
+        "id",
+        "policy",
+        "version",
+        "device",
+        "chat_ref",
+        "chat_hint",
+        "state",
+        "reason",
+        "queued_at",
+        "not_before",
+    ),
+    *(
+        "next_attempt_at",
+        "attempts",
+        "crashes",
+        "intent",
+        "intent_at",
+        "error_class",
+        "error_code",
+        "first_failed_at",
+    ),
+    *("last_failed_at", "finished_at", "whatsapp_state", "platform_state", "debt_state", "debt_reason"),
+    *("debt_opened_at", "debt_settled_at", "debt_probes", "debt_next_probe_at"),
+)
+
+
+def job_document(row: "RowMapping") -> dict[str, Any]:
+    """A job for `--json`: no name and no number."""
+    return {name: row[name] for name in _FIELDS}
+
+
+@app.command("list")
+def list_(
+    state: Annotated[JobState | None, typer.Option(help="Only those in this state.")] = None,
+    limit: LimitOption = 100,
+    as_json: JsonOption = False,
+) -> None:
+    """Lists jobs, newest first."""
+    settings = start.settings()
+
+    from chat_hygiene import wiring
+
+    output = Output(as_json=as_json)
+    with wiring.open_ledger(settings) as ledger:
+        rows = wiring.jobs(ledger, state=state, limit=limit)
+    if as_json:
+        output.document("jobs.list", jobs=[job_document(row) for row in rows])
+        return
+    output.table(
+        ["Job", "Chat", "On", "Policy", "State", "Since or due"],
+        (
+            [
+                row["id"],
+                row["chat_hint"],
+                name_of(row["alias"], row["device"]),
+                row["policy"],
+                row["state"],
+                _when(row),
+            ]
+            for row in rows
+        ),
+        empty="no jobs",
+    )
+
+
+@app.command()
+def show(
+    job: Annotated[int, typer.Argument(metavar="JOB", help="Its number.")], as_json: JsonOption = False
+) -> None:
+    """Shows everything about one job, and what happened to it.
+
+    Exit codes: 0 done, 2 no such job.
+    """
+    settings = start.settings()
+
+    from chat_hygiene import wiring
+    from chat_hygiene.cli.audit import event_document, event_table
+
+    output = Output(as_json=as_json)
+    with wiring.open_ledger(settings) as ledger:
+        rows = wiring.jobs(ledger, job_id=job)
+        events = wiring.audit_events(ledger, job_id=job)
+    if not rows:
+        raise UsageError(f"there is no job {job}", fix="chat-hygiene jobs list shows them")
+    if as_json:
+        output.document(
+            "jobs.show", job=job_document(rows[0]), events=[event_document(row) for row in events]
+        )
+        return
+    output.table(
+        ["", ""],
+        (
+            [name.replace("_", " "), value]
+            for name, value in job_document(rows[0]).items()
+            if value is not None
+        ),
+    )
+    event_table(output, events)
+
+
+def _when(row: "RowMapping") -> object:
+    return row["finished_at"] or (
+        max(row["not_before"], row["next_attempt_at"]) if row["state"] == "queued" else row["queued_at"]
+    )
