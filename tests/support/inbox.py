@@ -37,7 +37,7 @@ def fill(world: Outside, chats: int, *, seed: int, now: datetime | None = None) 
     for number in range(chats):
         device = rng.choice(list(DEVICES))
         wid = f"4477009{number:05d}@{'g.us' if rng.random() < 0.1 else 'c.us'}"
-        quiet = timedelta(days=rng.choice([0.1, 3, 20, 29.9, 30.1, 45, 200]))
+        quiet = timedelta(days=rng.choice([3, 20, 29.9, 30.1, 45, 60, 90, 200]))
         chat = {
             "id": wid,
             "type": "group" if wid.endswith("g.us") else "chat",
@@ -49,7 +49,7 @@ def fill(world: Outside, chats: int, *, seed: int, now: datetime | None = None) 
             "lastMessageAt": instant(now - quiet),
             "lastInboundMessageAt": instant(now - quiet - timedelta(days=rng.choice([0, 0, 10]))),
             "lastOutboundMessageAt": instant(now - quiet),
-            "labels": rng.choice([[], [], ["vip"], ["legal", "x"], ["contract"], ["VIP"], [{"name": "vip"}]]),
+            "labels": rng.choice([[], [], [], [], [], ["vip"], ["legal", "x"], ["contract"], ["VIP"], [{"name": "vip"}]]),
             "meta": {
                 "isUnread": rng.random() < 0.1,
                 "unreadCount": 0,

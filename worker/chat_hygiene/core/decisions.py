@@ -135,7 +135,8 @@ def outcome(intent: Intent, answer: Answer, seen: Sight) -> Decision:
 
 def backoff(attempts: int, base: timedelta, rng: random.Random) -> timedelta:
     """Exponential with full jitter, capped at an hour (AWS Architecture Blog, "Exponential Backoff And Jitter")."""
-    return min(BACKOFF_CAP, base * 2 ** min(attempts, 16)) * rng.random()
+    longest: timedelta = base * 2 ** min(attempts, 16)
+    return min(BACKOFF_CAP, longest) * rng.random()
 
 
 def decide(

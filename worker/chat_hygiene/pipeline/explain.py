@@ -83,7 +83,7 @@ def _ask(
 ) -> tuple[Verdict, ...]:
     compiled = rules.clauses(session, stored.policy, settings, now=now)
     query = compiled.explain(chat_rows).where(chat_rows.c.id == chat_id)
-    return compiled.read_verdicts(session.execute(query).one())
+    return compiled.read_explain(session.execute(query).one())
 
 
 def _all_hold(verdicts: Sequence[Verdict]) -> bool:

@@ -121,7 +121,7 @@ def _failing_clause(
     except UnknownDeviceError:
         return "device"
     query = compiled.explain(chat_rows).where(chat_rows.c.id == job.chat_id)
-    verdicts = compiled.read_verdicts(session.execute(query).one())
+    verdicts = compiled.read_explain(session.execute(query).one())
     return next((each.clause.name for each in verdicts if not each.holds), None)
 
 

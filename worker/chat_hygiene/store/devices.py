@@ -7,13 +7,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, case, func, insert, or_, select, update
+from sqlalchemy import and_, case, func, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.events import Event
 from chat_hygiene.core.facts import DeviceFacts
 from chat_hygiene.store import audit
 from chat_hygiene.store.tables import devices
+from chat_hygiene.store.types import Instant
 
 BREAKER_LIMIT = 5
 BREAKER_BASE = timedelta(seconds=30)
@@ -199,7 +200,7 @@ def open_sweep(session: Session, device_id: int, *, now: datetime, resume_since:
         .where(devices.c.id == device_id)
         .values(
             sweep=case((resumes, devices.c.sweep), else_=devices.c.sweep + 1),
-            sweep_started_at=case((resumes, devices.c.sweep_started_at), else_=now),
+            sweep_started_at=case((resumes, devices.c.sweep_started_at), else_=literal(now, Instant())),
             sweep_page=case((and_(resumes, devices.c.sweep_page > 0), devices.c.sweep_page - 1), else_=0),
         )
         .returning(devices.c.sweep, devices.c.sweep_page)
@@ -235,9 +236,10 @@ def close_sweep(session: Session, device_id: int, sweep: int) -> bool:
 
 def partly_synced(session: Session, device_id: int, *, at: datetime) -> None:
     """An incremental sync that began at `at` reached its watermark."""
-    newest = func.coalesce(devices.c.last_sync_at, at)
+    began = literal(at, Instant())
+    newest = func.coalesce(devices.c.last_sync_at, began)
     session.execute(
         update(devices)
         .where(devices.c.id == device_id)
-        .values(last_sync_at=case((newest > at, newest), else_=at))
+        .values(last_sync_at=case((newest > began, newest), else_=began))
     )

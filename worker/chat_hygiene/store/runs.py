@@ -32,7 +32,7 @@ def start(
     by: str,
 ) -> int:
     """Opens the run of a slot; returns its id. Raises IntegrityError when the slot already has its run."""
-    return session.execute(
+    run_id: int = session.execute(
         insert(policy_runs)
         .values(
             policy_id=policy_id,
@@ -46,6 +46,7 @@ def start(
         )
         .returning(policy_runs.c.id)
     ).scalar_one()
+    return run_id
 
 
 def finish(

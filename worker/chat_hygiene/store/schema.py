@@ -12,12 +12,13 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import OperationalError
 
 import chat_hygiene
 from chat_hygiene.core.errors import DatabaseError
 from chat_hygiene.store.tables import metadata
+from chat_hygiene.store.views import VIEWS
 
 # One migration at a time on a server; SQLite's own write lock does the same for a file. The number means nothing.
 _MIGRATION_LOCK = text("SELECT pg_advisory_xact_lock(7236417081)")
@@ -58,7 +59,20 @@ def check(engine: Engine) -> list[str]:
         return [f"the schema is at {revision or 'nothing'}, this program needs {head()}"]
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_server_default": True})
-        return [f"the schema differs: {difference!r}" for difference in compare_metadata(context, metadata)]
+        differences = [repr(difference) for difference in compare_metadata(context, metadata)]
+        return [f"the schema differs: {difference}" for difference in [*differences, *_odd_views(connection)]]
+
+
+def _odd_views(connection: Connection) -> list[str]:
+    found = inspect(connection)
+    names = set(found.get_view_names())
+    return [
+        f"the view {view.name} is missing or has other columns"
+        for view in VIEWS
+        if view.name not in names
+        or [column["name"] for column in found.get_columns(view.name)]
+        != [column.name for column in view.columns]
+    ]
 
 
 def _run(engine: Engine, migrate: Callable[[Config], None]) -> None:
