@@ -3,21 +3,18 @@
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import Annotated, Any, TextIO
 
 import typer
 
 from chat_hygiene.cli import start
 from chat_hygiene.cli.output import JSON_VERSION, JsonOption, Output, count, plain
 from chat_hygiene.core.errors import Exit, InvalidInputError
-
-if TYPE_CHECKING:
-    from sqlalchemy import RowMapping
 
 app = typer.Typer(
     no_args_is_help=True, help="The audit trail: what was done, when, by whom, under which rule."
@@ -55,7 +52,7 @@ class Format(StrEnum):
     JSONL = "jsonl"
 
 
-def event_document(row: "RowMapping") -> dict[str, Any]:
+def event_document(row: Mapping[str, Any]) -> dict[str, Any]:
     """An event for `--json`; `detail` as the document that it is."""
     document = {name: row[name] for name in FIELDS}
     if document["detail"] is not None:
@@ -63,7 +60,7 @@ def event_document(row: "RowMapping") -> dict[str, Any]:
     return document
 
 
-def event_table(output: Output, rows: "Iterable[RowMapping]") -> None:
+def event_table(output: Output, rows: Iterable[Mapping[str, Any]]) -> None:
     """Events as a table."""
     columns = ["When", "What", "By", "Policy", "Outcome", "Detail"]
     names = ("at", "kind", "actor", "policy", "outcome", "detail")
@@ -153,7 +150,7 @@ def _target(out: Path | None) -> Iterator[TextIO]:
         yield file
 
 
-Write = Callable[["RowMapping"], object]
+Write = Callable[[Mapping[str, Any]], object]
 
 
 def _csv(file: TextIO) -> Write:

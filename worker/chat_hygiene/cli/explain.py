@@ -107,7 +107,7 @@ def _facts(verdict: "Verdict") -> dict[str, Any]:
     # Every fact that is text was typed or made elsewhere, and the chat's id is a phone number.
     return {
         fact: mask_numbers(value) if isinstance(value, str) else value
-        for fact, value in verdict.seen.items()
+        for fact, value in verdict.facts.items()
         if fact != "wid"
     }
 

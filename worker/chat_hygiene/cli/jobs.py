@@ -1,6 +1,7 @@
 """`jobs`: the delete jobs, one per chat life, with where each stands."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -8,9 +9,6 @@ from chat_hygiene.cli import start
 from chat_hygiene.cli.output import JsonOption, Output, name_of
 from chat_hygiene.core.errors import UsageError
 from chat_hygiene.core.states import JobState
-
-if TYPE_CHECKING:
-    from sqlalchemy import RowMapping
 
 app = typer.Typer(no_args_is_help=True, help="Delete jobs: where each stands.")
 
@@ -44,7 +42,7 @@ _FIELDS = (
 )
 
 
-def job_document(row: "RowMapping") -> dict[str, Any]:
+def job_document(row: Mapping[str, Any]) -> dict[str, Any]:
     """A job for `--json`: no name and no number."""
     return {name: row[name] for name in _FIELDS}
 
@@ -118,7 +116,7 @@ def show(
     event_table(output, events)
 
 
-def _when(row: "RowMapping") -> object:
+def _when(row: Mapping[str, Any]) -> object:
     return row["finished_at"] or (
         max(row["not_before"], row["next_attempt_at"]) if row["state"] == "queued" else row["queued_at"]
     )

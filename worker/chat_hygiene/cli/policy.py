@@ -1,5 +1,6 @@
 """`policy`: the documents that say which chats leave, checked, stored and shown."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,8 +11,6 @@ from chat_hygiene.cli.output import JsonOption, Output, count, instant
 from chat_hygiene.core.errors import InvalidInputError, UsageError
 
 if TYPE_CHECKING:
-    from sqlalchemy import RowMapping
-
     from chat_hygiene.store.policies import StoredPolicy
     from chat_hygiene.wiring import Ledger
     from chat_policies import Policy
@@ -133,11 +132,11 @@ def _yaml(policy: "Policy") -> str:
     return text.getvalue()
 
 
-def _ended(run: "RowMapping | None") -> str | None:
+def _ended(run: Mapping[str, Any] | None) -> str | None:
     return None if run is None else f"{instant(run['started_at'])}, {run['reason'] or run['state']}"
 
 
-def _document(stored: "StoredPolicy", run: "RowMapping | None") -> dict[str, Any]:
+def _document(stored: "StoredPolicy", run: Mapping[str, Any] | None) -> dict[str, Any]:
     return {
         "name": stored.policy.name,
         "version": stored.version,
