@@ -2,6 +2,7 @@
 
 from chat_policies.clause import Clause
 from chat_policies.compile import Compiled, compile_policy, ripening
+from chat_policies.conditions.labels import has_label
 from chat_policies.document import json_schema, load
 from chat_policies.errors import DocumentError, Problem, UnknownDeviceError
 from chat_policies.funnel import ClauseCount, Funnel
@@ -22,6 +23,7 @@ __all__ = [
     "UnknownDeviceError",
     "Verdict",
     "compile_policy",
+    "has_label",
     "json_schema",
     "load",
     "next_fire",

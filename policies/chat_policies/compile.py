@@ -20,7 +20,7 @@ from chat_policies.messages import mask, one_of
 from chat_policies.policy import Policy
 from chat_policies.rules import AllOf
 from chat_policies.scope import GUARDS, guarded, scope
-from chat_policies.verdicts import Verdict, explain, read_verdicts
+from chat_policies.verdicts import Verdict, explain, read_explain
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +34,7 @@ class Compiled:
         return and_(*(clause.holds() for clause in self.clauses))
 
     def with_clauses(self, *more: Clause) -> "Compiled":
-        """With clauses added, such as the holds that the worker knows (named `hold…`)."""
+        """With clauses added, such as the holds that the worker knows (named `hold`, or `hold.` and a word)."""
         return replace(self, clauses=(*self.clauses, *more))
 
     def funnel(self, chat: FromClause) -> Select[*tuple[int, ...]]:
@@ -49,9 +49,9 @@ class Compiled:
         """One row a chat: `id`, each clause's value as `c0`, `c1` …, then the facts. Add a WHERE for one chat."""
         return explain(self.clauses, chat)
 
-    def read_verdicts(self, row: Row[*tuple[Any, ...]]) -> tuple[Verdict, ...]:
+    def read_explain(self, row: Row[*tuple[Any, ...]]) -> tuple[Verdict, ...]:
         """Each clause with its value and the facts it saw, from a row of `explain`."""
-        return read_verdicts(self.clauses, row)
+        return read_explain(self.clauses, row)
 
 
 def compile_policy(

@@ -30,7 +30,7 @@ class Funnel:
         seen: not removed (`scope.removed` holds).
         in_scope: every `scope.…` clause holds.
         matched: every clause holds.
-        held: would match, but a hold stops it: every clause but the `hold…` and `keep.…` ones holds, a hold does not.
+        held: would match, but a hold stops it: every clause but the `hold` and `keep.…` ones holds, a hold does not.
         kept: would match, but a keep-policy stops it and no hold: every clause but the `keep.…` ones holds, one of
             those does not. So `matched + held + kept` chats meet the policy itself.
         clauses: one count for each clause, in order.
@@ -51,16 +51,14 @@ def funnel(clauses: Sequence[Clause], chat: FromClause) -> Select[*tuple[int, ..
     inner = values.select_from(chat).offset(0).subquery()
     named = [(clause, inner.c[f"c{i}"]) for i, clause in enumerate(clauses)]
 
-    def holds(*prefixes: str) -> ColumnElement[bool]:
-        chosen = [
-            value.is_(true() if clause.wanted else false())
-            for clause, value in named
-            if clause.name.startswith(prefixes)
-        ]
-        return and_(true(), *chosen)
+    def holds(*kinds: str) -> ColumnElement[bool]:
+        return and_(
+            true(), *(value.is_(_wanted(clause)) for clause, value in named if _kind(clause) in kinds)
+        )
 
-    seen, in_scope = holds("scope.removed"), holds("scope.")
-    meets, unheld, unkept = holds("scope.", "when.", "unless."), holds("hold"), holds("keep.")
+    own = {_kind(clause) for clause in clauses} - {"hold", "keep"}
+    seen = and_(true(), *(value.is_(true()) for clause, value in named if clause.name == "scope.removed"))
+    in_scope, meets, unheld, unkept = holds("scope"), holds(*own), holds("hold"), holds("keep")
     counts = [
         _count(seen),
         _count(in_scope),
@@ -69,9 +67,9 @@ def funnel(clauses: Sequence[Clause], chat: FromClause) -> Select[*tuple[int, ..
         _count(meets, unheld, not_(unkept)),
     ]
     for clause, value in named:
-        among = seen if clause.name.startswith("scope.") else in_scope
+        among = seen if _kind(clause) == "scope" else in_scope
         counts += [
-            _count(among, value.is_(false() if clause.wanted else true())),
+            _count(among, value.is_(not_(_wanted(clause)))),
             _count(among, value.is_(None)),
         ]
     return select(*counts).select_from(inner)
@@ -89,3 +87,11 @@ def read_funnel(clauses: Sequence[Clause], row: Row[*tuple[int, ...]]) -> Funnel
 
 def _count(*conditions: ColumnElement[bool]) -> ColumnElement[int]:
     return func.count().filter(and_(*conditions))
+
+
+def _kind(clause: Clause) -> str:
+    return clause.name.partition(".")[0]
+
+
+def _wanted(clause: Clause) -> ColumnElement[bool]:
+    return true() if clause.wanted else false()

@@ -11,11 +11,11 @@ from chat_policies.clause import Clause
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A clause on one chat: its value (None is unknown), whether it lets the chat go, and what it saw."""
+    """A clause on one chat: its value (None is unknown), whether it lets the chat go, and the facts it saw."""
 
     clause: Clause
     value: bool | None
-    seen: Mapping[str, object]
+    facts: Mapping[str, object]
 
     @property
     def holds(self) -> bool:
@@ -30,7 +30,7 @@ def explain(clauses: Sequence[Clause], chat: FromClause) -> Select[*tuple[Any, .
     return select(chat.c.id, *values, *(chat.c[fact] for fact in facts)).select_from(chat)
 
 
-def read_verdicts(clauses: Sequence[Clause], row: Row[*tuple[Any, ...]]) -> tuple[Verdict, ...]:
+def read_explain(clauses: Sequence[Clause], row: Row[*tuple[Any, ...]]) -> tuple[Verdict, ...]:
     """One verdict for each clause, in order."""
     seen = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
     return tuple(

@@ -60,7 +60,7 @@ class Labels(Timeless, BaseModel):
     def sql(self, chat: FromClause, now: datetime) -> ColumnElement[bool]:  # noqa: ARG002 - the protocol's shape
         """Never NULL."""
         labels = chat.c.labels
-        wanted: list[ColumnElement[bool]] = [HasAny(labels, [label]) for label in self.all]
+        wanted: list[ColumnElement[bool]] = [has_label(labels, label) for label in self.all]
         if self.any:
             wanted.append(HasAny(labels, self.any))
         if self.none:
@@ -86,7 +86,14 @@ class HasAny(FunctionElement[bool]):
     inherit_cache = True
 
     def __init__(self, column: ColumnElement[Any], labels: Iterable[str | ColumnElement[str]]) -> None:
-        super().__init__(column, *(literal(each, SqlText()) if isinstance(each, str) else each for each in labels))
+        super().__init__(
+            column, *(literal(each, SqlText()) if isinstance(each, str) else each for each in labels)
+        )
+
+
+def has_label(column: ColumnElement[Any], label: str | ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether a JSON array of texts holds `label`, a text in NFC or an expression."""
+    return HasAny(column, [label])
 
 
 @compiles(HasAny, "postgresql")
