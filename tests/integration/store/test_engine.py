@@ -150,3 +150,9 @@ def test_a_file_that_is_no_database_is_named(tmp_path):
 def test_a_folder_that_is_missing_is_named(tmp_path):
     error = unreachable(create_engine(f"sqlite:///{tmp_path}/nowhere/ledger.db"))
     assert "nowhere/ledger.db cannot be used: the file cannot be opened or created" in str(error)
+
+
+def test_an_error_does_not_show_the_values_of_its_statement(sessions, device):
+    with pytest.raises(DBAPIError) as caught, sessions.begin() as session:
+        session.execute(insert(devices).values(provider="447362053576", device=None))
+    assert "447362053576" not in str(caught.value).split("DETAIL")[0]

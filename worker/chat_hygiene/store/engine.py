@@ -50,12 +50,15 @@ _SQLITE_REASONS = {
 def create_engine(url: str) -> Engine:
     """An engine for `sqlite:///FILE` or `postgresql+psycopg://…`; connects when first used.
 
-    Whatever is done with it raises DatabaseError when the database cannot be reached.
+    Whatever is done with it raises DatabaseError when the database cannot be reached. No error shows the values of a
+    statement: they may be phone numbers.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         engine = sqlalchemy.create_engine(
-            parsed, connect_args={"isolation_level": None, "timeout": LOCK_TIMEOUT_SECONDS}
+            parsed,
+            hide_parameters=True,
+            connect_args={"isolation_level": None, "timeout": LOCK_TIMEOUT_SECONDS},
         )
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -63,6 +66,7 @@ def create_engine(url: str) -> Engine:
         options = " ".join(f"-c {name}={value}" for name, value in _POSTGRESQL_OPTIONS.items())
         engine = sqlalchemy.create_engine(
             parsed,
+            hide_parameters=True,
             pool_pre_ping=True,
             connect_args={"application_name": "chat-hygiene", "connect_timeout": 10, "options": options},
         )
