@@ -2,6 +2,7 @@
 
 import gzip
 import socket
+import tracemalloc
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -123,7 +124,7 @@ async def test_all_numbers_of_a_large_account_are_found(stage):
 
 
 async def test_a_server_that_ignores_paging_is_not_read_for_ever(stage):
-    stage.script(faults.status(200, b'[{"id":"a"},{"id":"b"},{"id":"c"}]'))
+    stage.script(faults.status(200, b'[{"id":"a"},{"id":"b"},{"id":"c"}]', on=faults.On(times=9)))
     assert [device.device for device in await stage.reader.devices()] == ["a", "b", "c"]
 
 
@@ -187,8 +188,12 @@ async def test_a_packed_answer_is_unpacked_and_a_packed_bomb_is_refused(stage):
     bomb = gzip.compress(b" " * (200 * 1024**2), 9)
     assert len(bomb) < 1024**2
     stage.script(faults.status(200, bomb, {"content-encoding": "gzip"}))
+    tracemalloc.start()
     with pytest.raises(errors.BadAnswerError, match="larger than 16 MiB"):
         await stage.reader.chats(DEVICE, page=0, size=1)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 48 * 1024**2, "it is never unpacked beyond the cap"
 
 
 async def test_a_page_of_almost_sixteen_mebibytes_is_read(stage):
