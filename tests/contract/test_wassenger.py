@@ -126,6 +126,7 @@ async def test_all_numbers_of_a_large_account_are_found(stage):
 async def test_a_server_that_ignores_paging_is_not_read_for_ever(stage):
     stage.script(faults.status(200, b'[{"id":"a"},{"id":"b"},{"id":"c"}]', on=faults.On(times=9)))
     assert [device.device for device in await stage.reader.devices()] == ["a", "b", "c"]
+    assert stage.calls() == 2
 
 
 async def test_one_chat_without_a_usable_id_spoils_the_page(stage):
