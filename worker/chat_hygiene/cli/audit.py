@@ -62,9 +62,13 @@ def event_document(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def event_table(output: Output, rows: Iterable[Mapping[str, Any]]) -> None:
     """Events as a table."""
-    columns = ["When", "What", "By", "Policy", "Outcome", "Detail"]
-    names = ("at", "kind", "actor", "policy", "outcome", "detail")
-    output.table(columns, ([row[name] for name in names] for row in rows), empty="no events")
+    columns = ["When (UTC)", "What", "By", "Policy", "Outcome", "Detail"]
+    names = ("kind", "actor", "policy", "outcome", "detail")
+    output.table(
+        columns,
+        ([f"{row['at']:%Y-%m-%d %H:%M:%S}", *(row[name] for name in names)] for row in rows),
+        empty="no events",
+    )
 
 
 @app.command("list")

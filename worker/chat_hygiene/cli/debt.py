@@ -23,7 +23,7 @@ def list_(limit: LimitOption = 100, as_json: JsonOption = False) -> None:
         output.document("debt.list", debts=[job_document(row) for row in rows])
         return
     output.table(
-        ["Job", "Chat", "On", "Policy", "Debt", "Since", "Because"],
+        ["Job", "Chat", "On", "Policy", "Debt", "Since (UTC)", "Because"],
         (
             [
                 *(row["id"], row["chat_hint"], name_of(row["alias"], row["device"]), row["policy"]),

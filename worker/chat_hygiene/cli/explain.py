@@ -7,7 +7,7 @@ import typer
 from rich.text import Text
 
 from chat_hygiene.cli import start
-from chat_hygiene.cli.audit import event_document
+from chat_hygiene.cli.audit import event_document, event_table
 from chat_hygiene.cli.jobs import job_document
 from chat_hygiene.cli.output import JsonOption, Output, instant, mark, name_of, span
 from chat_hygiene.core.errors import UsageError
@@ -62,10 +62,7 @@ def _show(output: Output, report: "Report", now: datetime) -> None:
     if not report.policies:
         output.line("  no policy that deletes is stored")
     if report.events:
-        rows = (
-            [row["at"], row["kind"], row["policy"], row["outcome"], row["detail"]] for row in report.events
-        )
-        output.table(["When", "What happened", "Policy", "Outcome", "Detail"], rows)
+        event_table(output, report.events)
 
 
 def _state(report: "Report") -> str:
@@ -80,12 +77,12 @@ def _state(report: "Report") -> str:
 def _says(each: "PolicyVerdict", now: datetime) -> str:
     if each.problem is not None:
         return f"not evaluated: {each.problem}"
-    does = "goes" if each.stored.enforces else "would go, but the policy does not enforce"
+    only = "" if each.stored.enforces else " (but this policy only observes)"
     if each.matches:
-        return does
+        return f"goes{only}"
     if each.eligible_at is None:
         return "stays; waiting alone does not change that"
-    return f"stays; if nothing changes it {does} in {span(each.eligible_at - now)}, at {instant(each.eligible_at)}"
+    return f"stays; if nothing changes it goes in {span(each.eligible_at - now)}, at {instant(each.eligible_at)}{only}"
 
 
 def _lets_go(verdict: "Verdict") -> bool | None:
@@ -97,8 +94,15 @@ def _words(verdict: "Verdict") -> str:
 
 
 def _seen(verdict: "Verdict", now: datetime) -> str:
-    seen = [f"{fact} {_value(value, now)}" for fact, value in _facts(verdict).items()]
+    # What every chat has to be is told only of a chat that is not.
+    if verdict.clause.name.startswith("scope.") and _lets_go(verdict):
+        return ""
+    seen = [f"{_fact(fact)} {_value(value, now)}" for fact, value in _facts(verdict).items()]
     return f" ({', '.join(seen)})" if seen else ""
+
+
+def _fact(column: str) -> str:
+    return column.removesuffix("_at").replace("_", " ")
 
 
 def _facts(verdict: "Verdict") -> dict[str, Any]:

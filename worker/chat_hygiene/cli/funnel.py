@@ -7,9 +7,6 @@ from chat_hygiene.cli.output import Output, count
 if TYPE_CHECKING:
     from chat_policies import ClauseCount, Funnel
 
-_STAYS = ("unless", "keep", "hold")
-"""A chat stays because such a clause is true of it; because of any other one, when it is not."""
-
 
 def document(funnel: "Funnel") -> dict[str, Any]:
     """For `--json`."""
@@ -35,12 +32,19 @@ def show(output: Output, funnel: "Funnel") -> None:
     )
     for clause in funnel.clauses:
         if clause.failed or clause.unknown:
-            output.line(f"  {clause.failed + clause.unknown:>7,} stay: {_why(clause, funnel)}")
+            output.line(
+                f"  {clause.failed + clause.unknown:>7,} do not meet “{_words(clause)}”{_unknown(clause, funnel)}"
+            )
 
 
-def _why(clause: "ClauseCount", funnel: "Funnel") -> str:
-    part = clause.name.partition(".")[0]
-    words = clause.words if part in _STAYS else f"not {clause.words}"
-    if clause.unknown and clause.unknown == (funnel.seen if part == "scope" else funnel.in_scope):
-        return f"{words} (never known: no answer of the API says it)"
-    return f"{words} ({clause.unknown:,} of them not known)" if clause.unknown else words
+def _words(clause: "ClauseCount") -> str:
+    return f"unless {clause.words}" if clause.name.startswith(("unless.", "keep.", "hold")) else clause.words
+
+
+def _unknown(clause: "ClauseCount", funnel: "Funnel") -> str:
+    if not clause.unknown:
+        return ""
+    asked = funnel.seen if clause.name.startswith("scope.") else funnel.in_scope
+    if clause.unknown == asked:
+        return ": no answer of the API says it"
+    return f": of {clause.unknown:,} it is not known"

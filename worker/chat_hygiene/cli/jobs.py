@@ -65,7 +65,7 @@ def list_(
         output.document("jobs.list", jobs=[job_document(row) for row in rows])
         return
     output.table(
-        ["Job", "Chat", "On", "Policy", "State", "Since or due"],
+        ["Job", "Chat", "On", "Policy", "State", "Since or due (UTC)"],
         (
             [
                 row["id"],

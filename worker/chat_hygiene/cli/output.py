@@ -179,7 +179,7 @@ def _cell(value: object) -> Text:
     if value is None:
         return Text("-", style="dim")
     if isinstance(value, datetime):
-        return Text(instant(value))
+        return Text(instant(value).removesuffix(" UTC"))
     return Text(one_line(str(value)))
 
 

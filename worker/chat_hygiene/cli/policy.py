@@ -75,7 +75,7 @@ def list_(as_json: JsonOption = False) -> None:
         output.document("policy.list", policies=[_document(each, run) for each, run in rows])
         return
     output.table(
-        ["Policy", "Does", "State", "Last run", "Next run", "Rule"],
+        ["Policy", "Does", "State", "Last run (UTC)", "Next run (UTC)", "Rule"],
         (
             [
                 each.policy.name,
@@ -153,14 +153,14 @@ def _document(stored: "StoredPolicy", run: Mapping[str, Any] | None) -> dict[str
 
 
 def named(ledger: "Ledger", what: str | None) -> "list[Policy]":
-    """The delete policies of a document (anything that is a file or looks like one), of a name, or all stored ones.
+    """The policies of a document (anything that is a file or looks like one), of a name, or all stored ones.
 
     Raises UsageError, InvalidInputError, DocumentError.
     """
     from chat_hygiene import wiring
 
     if what is not None and (Path(what).is_file() or "/" in what or what.endswith((".yaml", ".yml"))):
-        return [each for each in read(Path(what)) if each.action == "delete"]
+        return list(read(Path(what)))
     if what is not None:
         return [each.policy for each in wiring.to_run(ledger, [what])]
     stored = (each for each, _ in wiring.policies(ledger))

@@ -44,10 +44,11 @@ def preview(
     if as_json:
         output.document("preview", **_document(report, now))
     else:
-        _show(output, report, now, most=None if everything or not output.terminal else _SHOWN)
+        show(output, report, now, most=None if everything or not output.terminal else _SHOWN)
 
 
-def _show(output: Output, report: "Report", now: datetime, *, most: int | None) -> None:
+def show(output: Output, report: "Report", now: datetime, *, most: int | None) -> None:
+    """Prints each policy's funnel and its chats, at most `most` of them, then how old the data is."""
     if not report.live_chats:
         output.warn("no chat is stored yet: chat-hygiene sync reads them")
         return
@@ -59,7 +60,7 @@ def _show(output: Output, report: "Report", now: datetime, *, most: int | None) 
         shown = each.matches[:most]
         if shown:
             output.table(
-                ["Name", "Chat", "Number of", "Last message", "Goes"], [_row(match, now) for match in shown]
+                ["Name", "Chat", "On", "Last message", "Goes"], [_row(match, now) for match in shown]
             )
         if len(shown) < len(each.matches):
             output.say(f"and {len(each.matches) - len(shown):,} more: --all")

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from chat_hygiene.pipeline import rules
 from chat_hygiene.settings import Settings
-from chat_hygiene.store import candidates, chats, devices, jobs
+from chat_hygiene.store import candidates, chats, devices, jobs, policies
 from chat_hygiene.store.devices import Device
 from chat_hygiene.store.records import Record
 from chat_policies import Funnel, Policy
@@ -48,14 +48,22 @@ class Report:
 
 
 def run(session: Session, wanted: Sequence[Policy], settings: Settings, *, now: datetime) -> Report:
-    """Previews delete policies, stored or not. Raises chat_policies.UnknownDeviceError."""
+    """Previews the delete policies among `wanted`, stored or not, as if all of `wanted` were stored.
+
+    Raises chat_policies.UnknownDeviceError, except on a store that knows no device yet: there is nothing to preview.
+    """
+    if not devices.names(session):
+        return Report((), (), 0)
+    names = {policy.name for policy in wanted}
+    keeps = [policy for policy in policies.keeps(session) if policy.name not in names]
+    keeps += [policy for policy in wanted if policy.action == "keep"]
     fresh = devices.fresh_ids(session, now=now, freshness=settings.freshness_seconds)
     queued = {
         (row["chat_id"], row["generation"], row["policy"]): row["not_before"] for row in jobs.waiting(session)
     }
     previews = []
-    for policy in wanted:
-        compiled = rules.clauses(session, policy, settings, now=now)
+    for policy in (each for each in wanted if each.action == "delete"):
+        compiled = rules.clauses(session, policy, settings, now=now, keeps=keeps)
         found = candidates.matches(session, compiled.matches())
 
         def match(row: Record, policy: Policy = policy) -> Match:

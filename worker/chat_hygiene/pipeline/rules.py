@@ -1,5 +1,6 @@
 """The one way from a stored policy to clauses: preview, explain, evaluation and the gate all ask here."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -12,14 +13,23 @@ from chat_policies import Clause, Compiled, Policy, compile_policy
 PRETTY = {"hold": "held", "fresh": "stale data"}
 
 
-def clauses(session: Session, policy: Policy, settings: Settings, *, now: datetime) -> Compiled:
+def clauses(
+    session: Session,
+    policy: Policy,
+    settings: Settings,
+    *,
+    now: datetime,
+    keeps: Sequence[Policy] | None = None,
+) -> Compiled:
     """A policy's own clauses, the keep-policies' and the holds', over `store.tables.chats`.
+
+    `keeps` stands in for the stored keep-policies, for a look at a document that is not stored yet.
 
     Raises chat_policies.UnknownDeviceError when it, or a keep-policy, names a device that the account does not have.
     """
     compiled = compile_policy(
         policy,
-        policies.keeps(session),
+        policies.keeps(session) if keeps is None else keeps,
         chats,
         now=now,
         min_age=settings.min_age_seconds,

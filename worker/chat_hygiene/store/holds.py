@@ -24,4 +24,4 @@ def clause(chat: FromClause, *, now: datetime) -> Clause:
         holds.c.scope == "device",
     )
     held = exists().where(active, on_device, covers)
-    return Clause(name="hold", words="not under a hold", sql=held, wanted=False, facts=())
+    return Clause(name="hold", words="under a hold", sql=held, wanted=False, facts=())

@@ -12,7 +12,7 @@ from chat_hygiene.wiring.looking import (
     preview,
     verify_audit,
 )
-from chat_hygiene.wiring.running import RunReport, Watcher, run_once, sync_once, to_run
+from chat_hygiene.wiring.running import RunReport, Waiting, Watcher, run_once, sync_once, to_run
 from chat_hygiene.wiring.upgrading import check_schema, schema_versions, upgrade_schema
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Ledger",
     "Number",
     "RunReport",
+    "Waiting",
     "Watcher",
     "apply",
     "audit_events",

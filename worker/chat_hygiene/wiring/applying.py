@@ -13,7 +13,7 @@ from chat_policies import Policy
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """A change, and how many stored chats its rule matches now; None for keep-policies and unchanged ones."""
+    """A change, and how many stored chats it matches now; None: nothing to say, as of keep-policies and unchanged ones."""
 
     change: Change
     matches: int | None
@@ -22,17 +22,16 @@ class Effect:
 def effects(ledger: Ledger, wanted: Sequence[Policy], *, now: datetime) -> list[Effect]:
     """What storing these policies would do, in their order; stores nothing.
 
-    Raises chat_policies.UnknownDeviceError when chats are stored and a policy names a device that is not.
+    Raises chat_policies.UnknownDeviceError when devices are stored and a policy names one that is not.
     """
-    found = []
     with ledger.reading() as session:
-        for change in policies.compare(session, wanted):
-            matches = None
-            if change.policy.action == "delete" and change.what != "unchanged":
-                (seen,) = preview.run(session, [change.policy], ledger.settings, now=now).previews
-                matches = len(seen.matches)
-            found.append(Effect(change, matches))
-    return found
+        changes = policies.compare(session, wanted)
+        seen = preview.run(session, wanted, ledger.settings, now=now)
+    matches = {each.policy.name: len(each.matches) for each in seen.previews}
+    return [
+        Effect(change, None if change.what == "unchanged" else matches.get(change.policy.name))
+        for change in changes
+    ]
 
 
 def apply(ledger: Ledger, wanted: Sequence[Policy], *, now: datetime) -> list[tuple[Change, int]]:

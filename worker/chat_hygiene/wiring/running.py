@@ -30,6 +30,22 @@ class Watcher:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """Queued jobs after a run.
+
+    Attributes:
+        later: not due yet, the first at `next_at`.
+        retrying: due, after a failure.
+        stuck: due, but their device is offline, paused or blocked, or deleting is stopped.
+    """
+
+    later: int
+    next_at: datetime | None
+    retrying: int
+    stuck: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunReport:
     """What one `run` did, stage by stage."""
 
@@ -40,7 +56,7 @@ class RunReport:
     evaluated: tuple[evaluate.Report, ...]
     drained: drain.Report
     outcomes: dict[str, int]
-    waiting: int
+    waiting: Waiting
     sealed: int
 
 
@@ -128,16 +144,21 @@ async def _run(
     sealed = seal.run(context)
     with ledger.reading() as session:
         outcomes = jobs.outcomes_since(session, started)
-        waiting = len(jobs.waiting(session))
+        rows = jobs.waiting(session)
+    finished = context.clock()
+    later = [row["not_before"] for row in rows if row["not_before"] > finished]
+    retrying = sum(row["error_class"] is not None for row in rows if row["not_before"] <= finished)
     return RunReport(
         started_at=started,
-        finished_at=context.clock(),
+        finished_at=finished,
         reconciled=reconciled,
         synced=synced,
         evaluated=tuple(evaluated),
         drained=drained,
         outcomes=outcomes,
-        waiting=waiting,
+        waiting=Waiting(
+            len(later), min(later, default=None), retrying, stuck=len(rows) - len(later) - retrying
+        ),
         sealed=sealed,
     )
 

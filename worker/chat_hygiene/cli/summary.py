@@ -1,0 +1,120 @@
+"""What one `run` did, in words, for `--json`, and as an exit code."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from chat_hygiene.cli import funnel
+from chat_hygiene.cli.output import Output, count, instant, name_of
+from chat_hygiene.core.errors import Exit
+
+if TYPE_CHECKING:
+    from chat_hygiene.pipeline import evaluate
+    from chat_hygiene.wiring import RunReport, Waiting
+
+_OUTCOMES = {
+    "deleted": "deleted",
+    "removed_locally": "removed locally, still in WhatsApp: see chat-hygiene debt list",
+    "already_gone": "already gone before us",
+    "cancelled": "cancelled: no longer a match",
+    "failed": "failed: see chat-hygiene jobs list --state failed",
+    "quarantined": "in quarantine after five crashes: see chat-hygiene jobs list --state quarantined",
+}
+_RESULTS = {
+    "observe": "only observes",
+    "nothing matched": "nothing matched",
+    "already queued": "everything that matches is queued already",
+    "stale data": "nothing queued: the data is too old to delete by",
+    "stopped": "nothing queued: deleting is stopped",
+    "brake": "nothing queued: a brake tripped, and the run awaits an approval",
+    "unknown device": "not evaluated: it names a device that the account does not have",
+}
+
+
+def code(report: "RunReport") -> Exit:
+    """What the run exits with."""
+    if report.drained.stopped or any(each.safety_stop for each in report.evaluated):
+        return Exit.SAFETY_STOP
+    if report.waiting.retrying or any(report.outcomes.get(state) for state in ("failed", "quarantined")):
+        return Exit.SOME_FAILED
+    if report.waiting.stuck or not report.synced.complete:
+        return Exit.UNREACHABLE
+    return Exit.DONE
+
+
+def show(output: Output, report: "RunReport") -> None:
+    """Prints what a run did: each policy with its funnel, then the outcomes."""
+    for device in report.synced.devices:
+        if device.problem:
+            output.warn(f"{name_of(device.alias, device.device)} could not be synced: {device.problem}")
+    for each in report.evaluated:
+        output.line(Text(each.policy, style="bold"), f": {_result(each)}")
+        funnel.show(output, each.funnel)
+        for note in (*(trip.words for trip in each.trips), *each.notes):
+            output.warn(note)
+    output.line(Text("Outcome", style="bold"))
+    lines = [*_outcomes(report), *_waiting(report.waiting)]
+    for number, words in lines:
+        output.line(f"  {number:>7,} {words}")
+    if not lines:
+        output.line("  nothing was due")
+    if report.drained.stopped:
+        output.warn(f"deleting stopped: {report.drained.stopped}")
+    output.good(f"{count(report.sealed, 'audit event')} sealed")
+
+
+def _outcomes(report: "RunReport") -> Iterator[tuple[int, str]]:
+    for state, words in _OUTCOMES.items():
+        if number := report.outcomes.get(state):
+            yield number, words
+
+
+def _waiting(waiting: "Waiting") -> Iterator[tuple[int, str]]:
+    if waiting.next_at is not None:
+        yield waiting.later, f"leave later, the first at {instant(waiting.next_at)}"
+    if waiting.retrying:
+        yield waiting.retrying, "failed for now, to be tried again: see chat-hygiene jobs list --state queued"
+    if waiting.stuck:
+        yield waiting.stuck, "due, but their number cannot be used now: see chat-hygiene doctor"
+
+
+def _result(report: "evaluate.Report") -> str:
+    if report.reason == "queued":
+        deferred = f", {report.deferred:,} deferred: their data is too old" if report.deferred else ""
+        words = f"{count(report.queued, 'chat')} queued{deferred}"
+    else:
+        words = _RESULTS[report.reason]
+    return f"{words}, {report.cancelled:,} no longer match and were taken off" if report.cancelled else words
+
+
+def document(report: "RunReport") -> dict[str, Any]:
+    """For `--json`."""
+    return {
+        "started_at": report.started_at,
+        "finished_at": report.finished_at,
+        "exit_code": code(report),
+        "devices": [asdict(device) for device in report.synced.devices],
+        "policies": [
+            {
+                "policy": each.policy,
+                "run_id": each.run_id,
+                "mode": each.mode,
+                "state": each.state,
+                "reason": each.reason,
+                "funnel": funnel.document(each.funnel),
+                "deferred": each.deferred,
+                "duplicates": each.duplicates,
+                "queued": each.queued,
+                "cancelled": each.cancelled,
+                "brakes": [trip.words for trip in each.trips],
+                "notes": each.notes,
+            }
+            for each in report.evaluated
+        ],
+        "outcomes": report.outcomes,
+        "waiting": asdict(report.waiting),
+        "stopped": report.drained.stopped,
+        "sealed": report.sealed,
+    }
