@@ -1,60 +1,19 @@
-"""The report views: the columns of the contract, and the same rows on both engines, without any number or name."""
+"""The report views show the same rows on both engines, without any number or name."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 import pytest
-from sqlalchemy import insert, inspect, text, update
+from sqlalchemy import insert, text, update
 
-from chat_hygiene.core.events import Event
-from chat_hygiene.store import audit, seals
 from chat_hygiene.store.engine import reading
-from chat_hygiene.store.tables import (
-    chats,
-    daily_counts,
-    devices,
-    holds,
-    jobs,
-    policies,
-    policy_runs,
-    policy_versions,
-    switches,
-)
+from chat_hygiene.store.tables import holds, switches
 from chat_hygiene.store.views import VIEWS
-
-# The public contract. Columns may only be added, at the end of a line.
-CONTRACT = """
-policies: policy, version, mode, state, schedule, timezone, rule, next_run_at, last_run_at, last_run_state, overdue, oldest_overdue_at
-runs: run_id, policy, policy_version, trigger, scheduled_for, started_at, finished_at, mode, state, reason, seen, in_scope, matched, held, kept, deferred, queued, deleted, removed_locally, already_gone, cancelled, failed, requested_by, approved_by
-deletions: job_id, run_id, policy, policy_version, device, chat_ref, chat_hint, reason, outcome, whatsapp_state, platform_state, queued_at, finished_at, attempts, error_class, error_code
-deletions_daily: day, policy, device, deleted, removed_locally, already_gone, failed
-upcoming: policy, device, chat_ref, chat_hint, reason, matched_at, not_before, due_since, blocked_by
-failures: job_id, policy, device, chat_ref, chat_hint, error_class, error_code, attempts, first_failed_at, last_failed_at, next_attempt_at, final
-debt: job_id, device, chat_ref, chat_hint, policy, opened_at, age_seconds, reason, probes, next_probe_at, state, settled_at
-devices: device, alias, status, session_status, last_online_at, last_sync_at, last_full_sync_at, chats, uncovered, paused_until, blocked_reason
-holds: hold_id, scope, chat_ref, label, device, held_by, placed_at, until, released_at
-changes: at, actor, action, object, policy, from_version, to_version
-audit: seq, at, kind, actor, policy, policy_version, run_id, job_id, device, chat_ref, outcome, detail, sealed
-health: part, last_seen_at, age_seconds, ok, detail
-"""
-POSTGRESQL_KINDS = {
-    "text": "text", "integer": "integer", "bigint": "integer", "timestamp with time zone": "instant", "date": "day",
-    "boolean": "boolean",
-}  # fmt: skip
-
-NOW = datetime(2026, 5, 9, 3, 0, 0, 5, tzinfo=UTC)  # as text 2026-05-09T03:00:00.000005Z
-DAY = timedelta(days=1)
-RULE = "resolved for 30 d or more"
-NUMBER, NAME = "447362053576", "Ada Lovelace"
+from support.world import DAY, NAME, NOW, NUMBER, RULE
 
 
 def at(days):
     moment = NOW + days * DAY
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def contract():
-    lines = [line.partition(": ") for line in CONTRACT.strip().splitlines()]
-    return {f"report_v1_{name}": columns.split(", ") for name, _, columns in lines}
 
 
 def rows(session, view):
@@ -69,183 +28,6 @@ def spell(value):
     if isinstance(value, date):
         return value.isoformat()
     return int(value) if isinstance(value, bool) else value
-
-
-def test_the_views_have_the_columns_of_the_contract(engine):
-    found = inspect(engine)
-    assert set(found.get_view_names()) == set(contract())
-    for view, columns in contract().items():
-        assert [column["name"] for column in found.get_columns(view)] == columns
-
-
-def test_every_column_is_documented():
-    assert {view.name: [column.name for column in view.columns] for view in VIEWS} == contract()
-    assert all(column.doc and view.doc for view in VIEWS for column in view.columns)
-
-
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_columns_have_the_types_that_the_documentation_says(engine):
-    with engine.connect() as connection:
-        query = text(
-            "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_name LIKE 'report%'"
-        )
-        found = {(view, column): POSTGRESQL_KINDS[kind] for view, column, kind in connection.execute(query)}
-    assert found == {(view.name, column.name): column.kind for view in VIEWS for column in view.columns}
-
-
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_sqlite_values_have_the_types_that_the_documentation_says(world):
-    storage = {"text": "text", "instant": "text", "day": "text", "integer": "integer", "boolean": "integer"}
-    with reading(world) as session:
-        for view in VIEWS:
-            for column in view.columns:
-                query = text(f'SELECT DISTINCT typeof("{column.name}") FROM {view.name}')
-                assert set(session.scalars(query)) <= {storage[column.kind], "null"}, (
-                    f"{view.name}.{column.name}"
-                )
-
-
-@pytest.fixture
-def world(sessions):
-    """Two numbers, a policy that ran, a keep-policy, and a job in every state."""
-    with sessions.begin() as session:
-        add = lambda table, **values: session.execute(insert(table).values(**values))  # noqa: E731
-        add(
-            devices, id=1, provider="wassenger", device="d1", alias="Support", status="operative",
-            session_status="online", last_online_at=NOW, last_sync_at=NOW, last_full_sync_at=NOW - DAY,
-        )  # fmt: skip
-        add(
-            devices,
-            id=2,
-            provider="wassenger",
-            device="d2",
-            session_status="offline",
-            paused_until=NOW,
-            blocked_reason="plan",
-        )
-        document = {"mode": "enforce", "schedule": "0 3 * * *", "timezone": "Europe/Madrid"}
-        for number, (name, action) in enumerate([("resolved-30d", "delete"), ("keep-contracts", "keep")], 1):
-            add(
-                policies,
-                id=number,
-                name=name,
-                action=action,
-                state="active",
-                version=2,
-                created_at=NOW,
-                next_run_at=NOW + DAY,
-            )
-            for version in (1, 2):
-                add(
-                    policy_versions, policy_id=number, version=version, created_by="ana", created_at=NOW,
-                    document=document if action == "delete" else {}, rule=RULE,
-                )  # fmt: skip
-        run = {"policy_id": 1, "version": 2, "trigger": "schedule", "mode": "enforce", "requested_by": "ana"}
-        add(
-            policy_runs,
-            id=1,
-            scheduled_for=NOW - DAY,
-            started_at=NOW - DAY,
-            finished_at=NOW,
-            state="done",
-            seen=9,
-            queued=8,
-            **run,
-        )
-        add(
-            policy_runs,
-            id=2,
-            scheduled_for=NOW,
-            started_at=NOW,
-            state="awaiting_approval",
-            reason="max_chats",
-            approved_by="bo",
-            **run,
-        )
-        states = {
-            1: {"state": "queued", "not_before": NOW + 36500 * DAY},
-            2: {"state": "queued", "error_class": "refused", "error_code": "E1", "attempts": 1, "first_failed_at": NOW, "last_failed_at": NOW},
-            3: {"state": "queued", "device_id": 2},
-            4: {"state": "leased"},
-            5: {"state": "deleted", "whatsapp_state": "confirmed", "platform_state": "removed", "finished_at": NOW},
-            6: {
-                "state": "removed_locally", "whatsapp_state": "present", "platform_state": "forced", "finished_at": NOW,
-                "error_class": "refused", "debt_state": "open", "debt_reason": "refused", "debt_opened_at": NOW,
-                "debt_probes": 2, "debt_next_probe_at": NOW + DAY,
-            },
-            7: {"state": "already_gone", "whatsapp_state": "unknown", "platform_state": "removed", "finished_at": NOW},
-            8: {"state": "failed", "error_class": "no_answer", "attempts": 5, "first_failed_at": NOW - DAY, "last_failed_at": NOW},
-            9: {"state": "cancelled"},
-        }  # fmt: skip
-        for number, values in states.items():
-            chat = {
-                "device_id": values.get("device_id", 1),
-                "chat_ref": f"chat_{number}",
-                "chat_hint": f"+44 ··· 0{number}",
-            }
-            gone = number in (5, 6, 7)
-            add(
-                chats, id=number, wid=f"{NUMBER}{number}@c.us", name=NAME, key_id="1", synced_at=NOW, labels=["vip"],
-                removed_at=NOW if gone else None, **chat,
-            )  # fmt: skip
-            times = {
-                "queued_at": NOW - DAY,
-                "matched_at": NOW - DAY,
-                "not_before": NOW - DAY,
-                "next_attempt_at": NOW,
-            }
-            ids = {
-                "id": number,
-                "chat_id": number,
-                "generation": 1,
-                "run_id": 1,
-                "policy_id": 1,
-                "version": 2,
-            }
-            add(jobs, reason=RULE, **{**ids, **chat, **times, **values})
-        add(daily_counts, day=NOW.date(), policy_id=1, device_id=1, deleted=3, removed_locally=1, failed=1)
-        add(
-            holds,
-            id=1,
-            scope="chat",
-            chat_ref="chat_99",
-            reason=f"the case of {NAME}",
-            held_by="bo",
-            placed_at=NOW,
-        )
-        add(
-            holds,
-            id=2,
-            scope="device",
-            device_id=1,
-            reason="x",
-            held_by="bo",
-            placed_at=NOW,
-            until=NOW,
-            released_at=NOW,
-        )
-        session.execute(update(switches).where(switches.c.name == "stop").values(actor="ana"))
-        add(switches, name="heartbeat:tick", at=NOW)
-        policy = {"at": NOW, "actor": "ana", "policy": "resolved-30d"}
-        audit.append(session, Event.POLICY_CREATED, policy_version=1, **policy)
-        audit.append(session, Event.POLICY_CHANGED, policy_version=2, **policy)
-        audit.append(session, Event.POLICY_PAUSED, policy_version=2, **policy)
-        audit.append(
-            session,
-            Event.JOB_DELETED,
-            run_id=1,
-            job_id=5,
-            device="d1",
-            chat_ref="chat_5",
-            outcome="deleted",
-            **policy,
-        )
-    with sessions.begin() as session:
-        seals.seal(session, b"k" * 32, NOW)
-    with sessions.begin() as session:
-        audit.append(session, Event.HOLD_PLACED, at=NOW, actor="bo", detail={"scope": "chat"})
-        audit.append(session, Event.STOPPED, at=NOW, actor="ana")
-    return sessions
 
 
 def test_policies(world):
@@ -438,6 +220,6 @@ def test_health(world):
 
 def test_no_view_shows_a_number_or_a_name(world):
     with reading(world) as session:
-        shown = "".join(str(rows(session, view.removeprefix("report_v1_"))) for view in contract())
+        shown = "".join(str(rows(session, view.name.removeprefix("report_v1_"))) for view in VIEWS)
     assert NUMBER not in shown
     assert NAME not in shown
