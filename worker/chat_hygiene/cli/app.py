@@ -12,6 +12,7 @@ from chat_hygiene.cli import (
     config,
     db,
     debt,
+    demo,
     doctor,
     explain,
     failures,
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 
 # The order of the help: what somebody new needs, in the order in which they need it.
+app.command("demo")(demo.demo)
 app.command("init")(init.init)
 app.command("doctor")(doctor.doctor)
 app.command("sync")(sync.sync)

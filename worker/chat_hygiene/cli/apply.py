@@ -33,7 +33,7 @@ def apply(file: FileArgument, yes: YesOption = False, as_json: JsonOption = Fals
         news = [each for each in effects if each.change.what != "unchanged"]
         if not as_json:
             for each in effects:
-                _show(output, each)
+                show(output, each)
         if any(each.change.policy.mode == "enforce" for each in news) and output.can_ask:
             output.confirm("Store this? What it deletes is gone for good.", yes=yes)
         stored = wiring.apply(ledger, policies, now=ledger.now())
@@ -50,7 +50,8 @@ def apply(file: FileArgument, yes: YesOption = False, as_json: JsonOption = Fals
         )
 
 
-def _show(output: Output, effect: "Effect") -> None:
+def show(output: Output, effect: "Effect") -> None:
+    """Prints what one policy of a document changes."""
     change = effect.change
     sign, style = _MARKS[change.what]
     version = "" if change.from_version is None else f" (version {change.from_version})"

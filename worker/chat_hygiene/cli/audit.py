@@ -62,13 +62,27 @@ def event_document(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def event_table(output: Output, rows: Iterable[Mapping[str, Any]]) -> None:
     """Events as a table."""
-    columns = ["When (UTC)", "What", "By", "Policy", "Outcome", "Detail"]
-    names = ("kind", "actor", "policy", "outcome", "detail")
     output.table(
-        columns,
-        ([f"{row['at']:%Y-%m-%d %H:%M:%S}", *(row[name] for name in names)] for row in rows),
+        ["When (UTC)", "What", "By", "Policy", "Detail"],
+        (
+            [
+                f"{row['at']:%Y-%m-%d %H:%M:%S}",
+                row["kind"],
+                row["actor"],
+                row["policy"],
+                _words(row["detail"]),
+            ]
+            for row in rows
+        ),
         empty="no events",
+        whole=("When (UTC)", "What"),
     )
+
+
+def _words(detail: str | None) -> str | None:
+    if detail is None:
+        return None
+    return ", ".join(f"{name} {value}" for name, value in json.loads(detail).items())
 
 
 @app.command("list")

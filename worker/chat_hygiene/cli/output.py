@@ -7,13 +7,14 @@ whatever a stranger typed.
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -50,10 +51,11 @@ def _console(*, stderr: bool) -> Console:
 class Output:
     """What one call of the command prints."""
 
-    def __init__(self, *, as_json: bool = False) -> None:
+    def __init__(self, *, as_json: bool = False, one_stream: bool = False) -> None:
+        """`one_stream`: the talk is part of the data, and goes to stdout too."""
         self.as_json = as_json
         self._data = _console(stderr=False)
-        self._talk = _console(stderr=True)
+        self._talk = self._data if one_stream else _console(stderr=True)
 
     @property
     def terminal(self) -> bool:
@@ -78,16 +80,32 @@ class Output:
         sys.stdout.flush()  # a server that prints its address goes on running
 
     def line(self, *parts: str | Text) -> None:
-        """A line of data."""
-        self._data.print(_join(parts), soft_wrap=not self._data.is_terminal)
+        """A line of data; what a terminal wraps stays as far in as it began."""
+        _print(self._data, _join(parts))
+
+    def heading(self, title: str, command: str) -> None:
+        """A title, with the command that does what follows, if one does."""
+        self.line()
+        self.line(Text(title, style="bold cyan"))
+        if command:
+            self.line(Text(f"$ {command}", style="dim"))
 
     def table(
-        self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "nothing"
+        self,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[object]],
+        *,
+        empty: str = "nothing",
+        whole: Collection[str] = (),
     ) -> None:
-        """A table of data; the last column takes what room is left. `empty` is said when there are no rows."""
+        """A table of data; the last column takes what room is left, and those in `whole` are never wrapped.
+
+        `empty` is said when there are no rows.
+        """
         table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
         for position, name in enumerate(columns):
-            table.add_column(name, overflow="fold", ratio=1 if position == len(columns) - 1 else None)
+            last = position == len(columns) - 1
+            table.add_column(name, overflow="fold", ratio=1 if last else None, no_wrap=name in whole)
         for row in rows:
             table.add_row(*(_cell(value) for value in row))
         if table.row_count:
@@ -97,7 +115,7 @@ class Output:
 
     def say(self, *parts: str | Text) -> None:
         """A line of talk."""
-        self._talk.print(_join(parts))
+        _print(self._talk, _join(parts))
 
     def good(self, text: str) -> None:
         """Says that something went well."""
@@ -185,6 +203,15 @@ def _cell(value: object) -> Text:
 
 def _join(parts: Sequence[str | Text]) -> Text:
     return Text.assemble(*(part if isinstance(part, Text) else _lines(part) for part in parts))
+
+
+def _print(console: Console, text: Text) -> None:
+    if not console.is_terminal:
+        console.print(text, soft_wrap=True)
+        return
+    inside = text.plain.lstrip(" ")
+    indent = len(text) - len(inside)
+    console.print(Padding(text[indent:], (0, 0, 0, indent), expand=False))
 
 
 def _lines(text: str) -> str:

@@ -44,14 +44,15 @@ def code(report: "RunReport") -> Exit:
     return Exit.DONE
 
 
-def show(output: Output, report: "RunReport") -> None:
-    """Prints what a run did: each policy with its funnel, then the outcomes."""
+def show(output: Output, report: "RunReport", *, with_funnels: bool = True) -> None:
+    """Prints what a run did: each policy and why the others stayed, then the outcomes."""
     for device in report.synced.devices:
         if device.problem:
             output.warn(f"{name_of(device.alias, device.device)} could not be synced: {device.problem}")
     for each in report.evaluated:
         output.line(Text(each.policy, style="bold"), f": {_result(each)}")
-        funnel.show(output, each.funnel)
+        if with_funnels:
+            funnel.show(output, each.funnel)
         for note in (*(trip.words for trip in each.trips), *each.notes):
             output.warn(note)
     output.line(Text("Outcome", style="bold"))

@@ -1,14 +1,17 @@
 """`sync`: reads the chats of every number into the store. Deletes nothing."""
 
-from collections import defaultdict
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from chat_hygiene.cli import start
 from chat_hygiene.cli.output import JsonOption, Output, mark, name_of
+from chat_hygiene.cli.run import watcher
 from chat_hygiene.core.errors import Exit
+
+if TYPE_CHECKING:
+    from chat_hygiene.pipeline.sync import Report
 
 
 def sync(
@@ -28,26 +31,25 @@ def sync(
     from chat_hygiene import wiring
 
     output = Output(as_json=as_json)
-    with wiring.open_ledger(settings) as ledger, output.progress() as show:
-        read: dict[str, int] = defaultdict(int)
-
-        def synced(device: str, seen: int) -> None:
-            read[device] = seen
-            show("Reading chats", sum(read.values()), None)
-
-        report = wiring.sync_once(ledger, full=full, watcher=wiring.Watcher(synced=synced))
+    with wiring.open_ledger(settings) as ledger, output.progress() as progress:
+        report = wiring.sync_once(ledger, full=full, watcher=watcher(progress))
     if as_json:
         output.document("sync", complete=report.complete, devices=[asdict(each) for each in report.devices])
     else:
-        columns = ["", "Number", "Chats", "New", "Changed", "Missing", "Read"]
-        rows = (
-            (
-                mark(each.problem is None),
-                name_of(each.alias, each.device),
-                *(each.seen, each.new, each.changed, each.missing),
-                each.problem or ("completely" if each.full else "what changed"),
-            )
-            for each in report.devices
-        )
-        output.table(columns, rows, empty="the account has no numbers")
+        show(output, report)
     raise typer.Exit(Exit.DONE if report.complete else Exit.UNREACHABLE)
+
+
+def show(output: Output, report: "Report") -> None:
+    """Prints a line per number."""
+    rows = (
+        (
+            mark(each.problem is None),
+            name_of(each.alias, each.device),
+            *(each.seen, each.new, each.changed, each.missing),
+            each.problem or ("completely" if each.full else "what changed"),
+        )
+        for each in report.devices
+    )
+    columns = ["", "Number", "Chats", "New", "Changed", "Missing", "Read"]
+    output.table(columns, rows, empty="the account has no numbers")

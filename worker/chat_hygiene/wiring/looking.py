@@ -42,12 +42,14 @@ def jobs(
     *,
     job_id: int | None = None,
     state: str | None = None,
+    chat: str | None = None,
     debt: bool = False,
     limit: int | None = None,
 ) -> list[Record]:
     """Delete jobs, newest first."""
+    refs = None if chat is None else pseudonyms_of(ledger, chat)
     with ledger.reading() as session:
-        return stored_jobs.find(session, job_id=job_id, state=state, debt=debt, limit=limit)
+        return stored_jobs.find(session, job_id=job_id, state=state, chat_refs=refs, debt=debt, limit=limit)
 
 
 def audit_events(
