@@ -7,6 +7,7 @@ from pathlib import Path
 
 from support.outside import TOKEN
 
+COMMAND = Path(sys.executable).with_name("chat-hygiene")
 QUICK = {
     "CHAT_HYGIENE_REQUESTS_PER_MINUTE": "60000",
     "CHAT_HYGIENE_READ_DEADLINE_SECONDS": "1",
@@ -34,7 +35,7 @@ def environment(database_url: str, api_url: str, **more: str) -> dict[str, str]:
 
 def start(args: list[str], env: dict[str, str], cwd: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "chat_hygiene.cli", *args],
+        [str(COMMAND), *args],
         env=env,
         cwd=cwd,
         stdin=subprocess.DEVNULL,

@@ -49,7 +49,9 @@ def fill(world: Outside, chats: int, *, seed: int, now: datetime | None = None) 
             "lastMessageAt": instant(now - quiet),
             "lastInboundMessageAt": instant(now - quiet - timedelta(days=rng.choice([0, 0, 10]))),
             "lastOutboundMessageAt": instant(now - quiet),
-            "labels": rng.choice([[], [], [], [], [], ["vip"], ["legal", "x"], ["contract"], ["VIP"], [{"name": "vip"}]]),
+            "labels": rng.choice(
+                [[], [], [], [], [], ["vip"], ["legal", "x"], ["contract"], ["VIP"], [{"name": "vip"}]]
+            ),
             "meta": {
                 "isUnread": rng.random() < 0.1,
                 "unreadCount": 0,

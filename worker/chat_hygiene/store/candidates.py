@@ -124,7 +124,7 @@ def remember(session: Session, condition: ColumnElement[bool], *, run_id: int) -
 def of_run(session: Session, run_id: int) -> list[tuple[str, int]]:
     """(chat_ref, generation) of what a run queued."""
     query = select(jobs.c.chat_ref, jobs.c.generation).where(jobs.c.run_id == run_id)
-    return list(session.execute(query).tuples())
+    return list(session.execute(query))
 
 
 def remembered(session: Session, run_id: int) -> list[tuple[str, int]]:
@@ -134,7 +134,7 @@ def remembered(session: Session, run_id: int) -> list[tuple[str, int]]:
         .join(chats, chats.c.id == run_candidates.c.chat_id)
         .where(run_candidates.c.run_id == run_id)
     )
-    return list(session.execute(query).tuples())
+    return list(session.execute(query))
 
 
 def loads(
@@ -148,9 +148,7 @@ def loads(
     queued: dict[int, int] = dict(
         session.execute(
             select(jobs.c.device_id, func.count()).where(jobs.c.run_id == run_id).group_by(jobs.c.device_id)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     effective = jobs.c.state.in_([state.value for state in EFFECTIVE_STATES])
     earlier = {
@@ -177,11 +175,9 @@ def loads(
             select(chats.c.device_id, func.count())
             .where(in_scope, chats.c.device_id.in_(list(queued)))
             .group_by(chats.c.device_id)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
-    names = dict(session.execute(select(devices.c.id, devices.c.device)).tuples().all())
+    names = dict(session.execute(select(devices.c.id, devices.c.device)).all())
     found = []
     for device_id, number in sorted(queued.items()):
         row = earlier.get(device_id)

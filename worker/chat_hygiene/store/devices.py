@@ -98,9 +98,7 @@ def fresh_ids(session: Session, *, now: datetime, freshness: timedelta) -> set[i
 def record(session: Session, provider: str, found: Sequence[DeviceFacts], *, now: datetime) -> list[int]:
     """Stores what the provider says of its devices; returns their row ids in the same order."""
     known = dict(
-        session.execute(select(devices.c.device, devices.c.id).where(devices.c.provider == provider))
-        .tuples()
-        .all()
+        session.execute(select(devices.c.device, devices.c.id).where(devices.c.provider == provider)).all()
     )
     for facts in found:
         values = {

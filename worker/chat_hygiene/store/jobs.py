@@ -58,7 +58,7 @@ def due_by_device(session: Session) -> dict[int, datetime]:
         .where(jobs.c.state == JobState.QUEUED.value)
         .group_by(jobs.c.device_id)
     )
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())
 
 
 def first_lease_end(session: Session, *, others_than: str) -> datetime | None:
@@ -172,7 +172,7 @@ def find(
 def outcomes_since(session: Session, started: datetime) -> dict[str, int]:
     """How many jobs ended in each state since `started`."""
     query = select(jobs.c.state, func.count()).where(jobs.c.finished_at >= started).group_by(jobs.c.state)
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())
 
 
 def count_due(session: Session, *, before: datetime) -> int:

@@ -1,0 +1,290 @@
+"""Whole runs: what is queued, what is held back, and what stops by itself."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from chat_hygiene.core.errors import ProviderError
+from chat_hygiene.providers.fake import faults
+from chat_hygiene.providers.fake.faults import On
+from chat_hygiene.providers.fake.records import chat_record, device_record
+from integration.pipeline.conftest import DEVICE
+
+OTHER = "5f0c1d2e3a4b5c6d7e8f9a0c"
+
+
+def hold(rig, **fields):
+    columns = {"scope": "chat", "device_id": None, "chat_ref": None, "label": None, **fields}
+    rig.sql(
+        "insert into holds (scope, device_id, chat_ref, label, reason, held_by, placed_at)"
+        " values (:scope, :device_id, :chat_ref, :label, 'case 7', 'dpo', '2026-01-01T00:00:00.000000Z')",
+        **columns,
+    )
+
+
+def test_an_observing_policy_counts_and_queues_nothing(rig):
+    rig.chat(1)
+    rig.apply(mode="observe")
+    report = rig.run("resolved-30d")
+    (run,) = report.evaluated
+    assert (run.reason, run.funnel.matched, run.queued) == ("observe", 1, 0)
+    assert rig.states() == {}
+    assert rig.deleted() == []
+
+
+def test_grace_keeps_a_match_listed_until_it_is_over(rig):
+    wid = rig.chat(1)
+    rig.apply(grace="7d")
+    assert rig.run().outcomes == {}
+    assert rig.run().evaluated[0].reason == "already queued"
+    rig.offset = timedelta(days=7, minutes=1)
+    assert rig.run().outcomes == {"deleted": 1}
+    assert rig.deleted() == [wid]
+
+
+def test_a_new_message_within_the_grace_takes_a_chat_off_the_list(rig):
+    wid = rig.chat(1)
+    rig.apply(grace="7d")
+    rig.run()
+    rig.world.message_arrives(DEVICE, wid)
+    report = rig.run()
+    assert report.evaluated[0].cancelled == 1
+    assert rig.states() == {"cancelled": 1}
+
+
+@pytest.mark.parametrize("scope", ["chat", "label", "device"])
+def test_a_hold_beats_the_policy_at_evaluation_and_at_the_gate(rig, scope):
+    rig.chat(1, labels=["case-7"])
+    rig.apply(grace="1d")
+    rig.run()
+    ((ref, device),) = rig.sql("select chat_ref, device_id from chats")
+    fields = {"chat": {"chat_ref": ref}, "label": {"label": "case-7"}, "device": {"device_id": device}}[scope]
+    hold(rig, scope=scope, **fields)
+    rig.offset = timedelta(days=1, minutes=1)
+    rig.apply(mode="enforce", grace="1d", when="{resolved_for: 31d}")
+    rig.sql("update policies set state = 'paused'")  # nothing is evaluated: only the gate stands in the way
+    rig.sql("update policies set state = 'active'")
+    report = rig.run()
+    assert rig.deleted() == []
+    assert rig.states() == {"cancelled": 1}
+    assert report.evaluated[0].funnel.held == 1
+
+
+def test_a_hold_placed_after_the_evaluation_stops_the_call_at_the_gate(rig):
+    wid = rig.chat(1)
+    rig.apply()
+
+    def place():
+        ((ref,),) = rig.sql("select chat_ref from chats")
+        hold(rig, chat_ref=ref)
+
+    rig.world.script(faults.before(place, on=On(method="GET", route="chat", wid=wid)))
+    assert rig.run().outcomes == {"cancelled": 1}
+    assert rig.deleted() == []
+    ((detail,),) = rig.sql("select detail from audit_events where kind = 'job.cancelled'")
+    assert json.loads(detail) == {"clause": "hold"}
+
+
+def test_a_keep_policy_stored_after_the_evaluation_stops_the_call_at_the_gate(rig):
+    wid = rig.chat(1, labels=["contract"])
+    rig.apply()
+    keep = "  - {name: keep-contracts, action: keep, when: {labels: [contract]}}"
+    rig.world.script(faults.before(lambda: rig.apply(more=keep), on=On(method="GET", route="chat", wid=wid)))
+    assert rig.run().outcomes == {"cancelled": 1}
+    assert rig.deleted() == []
+
+
+def test_the_stop_switch_stops_evaluation_and_gate(rig):
+    for number in range(3):
+        rig.chat(number)
+    rig.apply()
+    stop = "update switches set \"on\" = true, actor = 'ops', reason = 'check' where name = 'stop'"
+    rig.world.script(faults.before(lambda: rig.sql(stop), on=On(method="GET", route="chat")))
+    report = rig.run()
+    assert rig.deleted() == []
+    assert report.drained.stopped == "stopped by ops"
+    assert rig.run().evaluated[0].reason == "stopped"
+
+
+@pytest.mark.parametrize("limits", ["{max_chats: 2, max_share: 100%}", "{max_chats: 100, max_share: 20%}"])
+def test_a_tripped_brake_queues_nothing_and_awaits_approval_of_exactly_its_candidates(rig, limits):
+    for number in range(10):
+        rig.chat(number, quiet_days=60 if number < 3 else 8)
+    rig.apply(limits=limits)
+    (run,) = rig.run().evaluated
+    assert (run.state, run.reason, run.queued) == ("awaiting_approval", "brake", 0)
+    assert rig.states() == {}
+    assert rig.deleted() == []
+    assert rig.sql("select count(*) from run_candidates") == [(3,)]
+    ((digest,),) = rig.sql("select digest from policy_runs")
+    assert len(digest) == 64
+    rig.run()
+    assert rig.sql("select state from policy_runs order by id") == [("superseded",), ("awaiting_approval",)]
+
+
+def test_the_brake_counts_what_was_queued_earlier_the_same_day(rig):
+    rig.chat(1)
+    rig.apply(limits="{max_chats: 1, max_share: 100%}")
+    assert rig.run().outcomes == {"deleted": 1}
+    rig.chat(2)
+    assert rig.run().evaluated[0].state == "awaiting_approval"
+    rig.offset = timedelta(days=1)
+    assert rig.run().evaluated[0].queued == 1
+
+
+def test_one_match_in_five_passes_a_share_of_ten_per_cent_and_zero_means_none(rig):
+    for number in range(5):
+        rig.chat(number, quiet_days=60 if number == 0 else 8)
+    rig.apply(limits="{max_chats: 10, max_share: 10%}")
+    assert rig.run().outcomes == {"deleted": 1}
+    rig.chat(9)
+    rig.apply(limits="{max_chats: 0, max_share: 100%}")
+    assert rig.run().evaluated[0].state == "awaiting_approval"
+
+
+def test_a_device_with_stale_data_is_deferred_and_the_run_says_so(rig):
+    rig.chat(1)
+    rig.apply()
+    rig.sync()
+    rig.offset = timedelta(hours=7)
+    rig.world.script(faults.status(500, on=On(route="chats", times=None)))
+    report = rig.run()
+    assert not report.synced.complete
+    assert (report.evaluated[0].reason, report.evaluated[0].deferred) == ("stale data", 1)
+    assert rig.deleted() == []
+
+
+def test_a_device_whose_session_is_offline_goes_stale(rig):
+    rig.chat(1)
+    rig.apply()
+    rig.sync()
+    rig.world.set_session(DEVICE, "offline")
+    rig.offset = timedelta(hours=7)
+    report = rig.run()
+    assert report.evaluated[0].reason == "stale data"
+
+
+def test_a_chat_is_missing_only_after_two_complete_sweeps_and_never_matches_then(rig):
+    wid = rig.chat(1)
+    rig.apply(mode="observe")
+    rig.sync()
+    rig.world.script(faults.before(lambda: None, on=On()))
+    record = rig.world.find(DEVICE, wid).record
+    rig.world.forget(DEVICE, wid)
+    rig.sync()
+    assert rig.sql("select missing_since from chats") == [(None,)]
+    rig.sync()
+    ((since,),) = rig.sql("select missing_since from chats")
+    assert since is not None
+    assert rig.run("resolved-30d").evaluated[0].funnel.matched == 0
+    rig.world.add_chat(DEVICE, record)
+    rig.sync()
+    assert rig.sql("select missing_since, generation from chats") == [(None, 1)]
+
+
+def test_a_bad_page_aborts_the_sync_marks_nothing_missing_and_the_next_one_resumes(rig):
+    rig.overrides = {"page_size": 2}
+    for number in range(6):
+        rig.chat(number, quiet_days=60 + number)
+    rig.sync()
+    rig.world.script(faults.malformed(on=On(route="chats", nth=3)))
+    assert not rig.sync().complete
+    assert rig.sql("select count(*) from chats where missing_since is not null") == [(0,)]
+    before = len(rig.world.seen(route="chats"))
+    assert rig.sync().complete
+    pages = [seen.call.query["page"] for seen in rig.world.seen(route="chats")[before:]]
+    assert pages == ["1", "2", "3"], "it goes on one page before the bad one"
+
+
+def test_an_incremental_sync_stops_at_what_it_knows(rig):
+    rig.overrides = {"page_size": 2}
+    for number in range(8):
+        rig.chat(number, quiet_days=60 + number)
+    rig.sync()
+    rig.world.message_arrives(DEVICE, rig.chat(8))
+    before = len(rig.world.seen(route="chats"))
+    (device,) = rig.sync(full=False).devices
+    assert (device.full, device.new) == (False, 1)
+    assert len(rig.world.seen(route="chats")) - before == 2
+
+
+def test_an_absent_label_or_flag_does_not_clear_a_stored_one_and_other_absent_facts_become_unknown(rig):
+    wid = rig.chat(1, labels=["vip"], meta={"isPinned": True, "isUnread": True})
+    rig.apply(mode="observe")
+    rig.sync()
+    rig.world.forget(DEVICE, wid)
+    rig.world.add_chat(DEVICE, {"id": wid, "type": "chat"})
+    rig.sync()
+    ((labels, pinned, unread, status),) = rig.sql("select labels, pinned, unread, status from chats")
+    assert "vip" in str(labels)
+    assert (bool(pinned), bool(unread), status) == (True, True, None)
+
+
+def test_a_chat_with_nothing_but_its_id_matches_nothing(rig):
+    rig.world.add_chat(DEVICE, {"id": "447700900001@c.us"})
+    rig.apply(when="{not: {resolved_for: 30d}}")
+    (run,) = rig.run().evaluated
+    assert (run.funnel.seen, run.funnel.matched) == (1, 0)
+
+
+def test_odd_text_from_the_service_is_stored_and_breaks_nothing(rig):
+    rig.chat(1, name="nul \x00 and \ud800 lone", labels=["a\x00b", {"name": "vip"}])
+    rig.apply(unless="unless: {labels: [vip]}")
+    (run,) = rig.run().evaluated
+    assert run.funnel.matched == 0
+    assert rig.deleted() == []
+
+
+def test_two_devices_are_worked_and_one_without_a_plan_is_said(rig):
+    rig.world.add_device(device_record(OTHER, alias="No plan", product="gateway"))
+    rig.chat(1)
+    rig.apply()
+    report = rig.run()
+    assert report.outcomes == {"deleted": 1}
+    problems = {device.alias: device.problem for device in report.synced.devices}
+    assert problems["Support"] is None
+    assert "Platform plan" in problems["No plan"]
+
+
+def test_a_policy_for_an_unknown_device_fails_its_run_and_deletes_nothing(rig):
+    rig.chat(1)
+    rig.apply(more="  - {name: keep-x, action: keep, devices: [Gone], when: {labels: [x]}}")
+    (run,) = rig.run().evaluated
+    assert (run.state, run.reason) == ("failed", "unknown device")
+    assert rig.deleted() == []
+
+
+def test_a_revoked_token_raises_before_anything_is_evaluated(rig):
+    rig.chat(1)
+    rig.apply()
+    rig.world.revoke_token()
+    with pytest.raises(ProviderError):
+        rig.run()
+    assert rig.states() == {}
+
+
+def test_read_only_evaluates_and_sends_nothing(rig):
+    rig.chat(1)
+    rig.apply()
+    rig.overrides = {"read_only": True}
+    report = rig.run()
+    assert report.evaluated[0].queued == 1
+    assert "READ_ONLY" in report.drained.stopped
+    assert rig.deleted() == []
+
+
+def test_paging_that_shifts_while_it_is_read_loses_no_quiet_chat(rig):
+    rig.overrides = {"page_size": 3}
+    quiet = {rig.chat(number, quiet_days=60 + number) for number in range(9)}
+    rig.apply()
+    busy = rig.chat(50, quiet_days=300)
+    rig.world.script(
+        faults.before(lambda: rig.world.message_arrives(DEVICE, busy), on=On(route="chats", nth=2)),
+        faults.before(
+            lambda: rig.world.add_chat(DEVICE, chat_record("447700909999@c.us", last_message_at=rig.now())),
+            on=On(route="chats", nth=3),
+        ),
+    )
+    rig.run()
+    assert set(rig.deleted()) == quiet
