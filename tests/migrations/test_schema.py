@@ -6,10 +6,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy import select, text
 
 from chat_hygiene.core.errors import DatabaseError
-from chat_hygiene.store import schema
+from chat_hygiene.store import revision, schema
 from chat_hygiene.store.engine import create_engine
 from chat_hygiene.store.tables import metadata, switches
 
@@ -82,7 +83,7 @@ def catalogue(engine, queries):
 
 
 def test_a_migrated_database_is_as_the_code_expects(engine):
-    assert schema.current(engine) == schema.head()
+    assert revision.current(engine) == revision.HEAD
     assert schema.check(engine) == []
 
 
@@ -96,16 +97,16 @@ def test_up_down_and_up_again_comes_out_the_same(empty):
     first = everything(empty)
     schema.downgrade(empty, "base")
     assert everything(empty) == ([], [])
-    assert schema.current(empty) is None
+    assert revision.current(empty) is None
     schema.upgrade(empty)
     assert everything(empty) == first
 
 
 def test_each_migration_can_be_taken_back_alone(empty):
     schema.upgrade(empty)
-    for revision in ("0003", "0002", "0001"):
-        schema.downgrade(empty, revision)
-        assert schema.current(empty) == revision
+    for version in ("0003", "0002", "0001"):
+        schema.downgrade(empty, version)
+        assert revision.current(empty) == version
     schema.upgrade(empty)
     assert schema.check(empty) == []
 
@@ -119,7 +120,7 @@ def test_the_switches_that_locks_and_the_chain_stand_on_are_there(engine):
 
 
 def test_an_empty_database_is_said_to_be_behind(empty):
-    assert schema.check(empty) == [f"the schema is at nothing, this program needs {schema.head()}"]
+    assert schema.check(empty) == [f"the schema is at nothing, this program needs {revision.HEAD}"]
 
 
 def test_a_changed_schema_is_found(engine):
@@ -181,3 +182,7 @@ def test_the_wheel_carries_migrations_and_examples(tmp_path):
     assert examples
     assert {f"chat_hygiene/examples/{name}" for name in examples} <= names
     assert not [name for name in names if "__pycache__" in name]
+
+
+def test_the_program_needs_the_newest_migration():
+    assert ScriptDirectory.from_config(schema._config()).get_heads() == [revision.HEAD]

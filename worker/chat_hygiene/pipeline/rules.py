@@ -10,8 +10,6 @@ from chat_hygiene.store import devices, holds, policies
 from chat_hygiene.store.tables import chats
 from chat_policies import Clause, Compiled, Policy, compile_policy
 
-PRETTY = {"hold": "held", "fresh": "stale data"}
-
 
 def clauses(
     session: Session,

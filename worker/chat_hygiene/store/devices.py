@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from chat_hygiene.core.events import Event
 from chat_hygiene.core.facts import DeviceFacts
 from chat_hygiene.store import audit
+from chat_hygiene.store.pseudonyms import mask_numbers
 from chat_hygiene.store.tables import devices
 from chat_hygiene.store.types import Instant
 
@@ -102,7 +103,8 @@ def record(session: Session, provider: str, found: Sequence[DeviceFacts], *, now
     )
     for facts in found:
         values = {
-            "alias": facts.alias,
+            # A person named it: it may hold a number, and views show it.
+            "alias": None if facts.alias is None else mask_numbers(facts.alias),
             "status": facts.status,
             "session_status": facts.session_status,
             "product": facts.product,

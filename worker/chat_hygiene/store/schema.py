@@ -1,6 +1,6 @@
-"""The schema's version: brings a database up to date and says whether it is.
+"""The schema's migrations: brings a database up to date and says whether it is what we expect.
 
-The migrations are read from inside the installed package, or from the checkout beside `worker/`.
+Imported only where something may have to be migrated: Alembic takes a good part of the command's start. The migrations are read from inside the installed package, or from the checkout beside `worker/`.
 """
 
 from collections.abc import Callable
@@ -10,13 +10,13 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import OperationalError
 
 import chat_hygiene
 from chat_hygiene.core.errors import DatabaseError
+from chat_hygiene.store.revision import HEAD, current
 from chat_hygiene.store.tables import metadata
 from chat_hygiene.store.views import VIEWS
 
@@ -39,24 +39,11 @@ def downgrade(engine: Engine, revision: str) -> None:
     _run(engine, lambda config: command.downgrade(config, revision))
 
 
-def head() -> str:
-    """The revision that this program needs."""
-    revision = ScriptDirectory.from_config(_config()).get_current_head()
-    assert revision is not None, "the package has no migrations"  # noqa: S101 - a broken build
-    return revision
-
-
-def current(engine: Engine) -> str | None:
-    """The revision of the database; None when no migration has run."""
-    with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
-
-
 def check(engine: Engine) -> list[str]:
     """What is wrong with the schema, a sentence each: its revision, then each difference from the tables we expect."""
     revision = current(engine)
-    if revision != head():
-        return [f"the schema is at {revision or 'nothing'}, this program needs {head()}"]
+    if revision != HEAD:
+        return [f"the schema is at {revision or 'nothing'}, this program needs {HEAD}"]
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_server_default": True})
         differences = [repr(difference) for difference in compare_metadata(context, metadata)]

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from chat_hygiene.clock import Clock, utc_now
@@ -15,7 +16,7 @@ from chat_hygiene.core.errors import DatabaseError, InvalidInputError
 from chat_hygiene.pipeline import seal
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.settings import Settings, SettingsError, load_settings
-from chat_hygiene.store import schema
+from chat_hygiene.store import revision
 from chat_hygiene.store.engine import create_engine, reading, sessions
 from chat_hygiene.store.keys import load_keys
 
@@ -62,13 +63,7 @@ def open_ledger(settings: Settings, *, clock: Clock = utc_now) -> Iterator[Ledge
     """Opens the store; an embedded one is brought to the newest schema first, a server's must already be there."""
     engine = create_engine(settings.database_url.get_secret_value())
     try:
-        if settings.sqlite_file is not None:
-            schema.upgrade(engine)
-        elif (found := schema.current(engine)) != schema.head():
-            raise DatabaseError(
-                f"the database's schema is at {found or 'nothing'}, this program needs {schema.head()}",
-                fix="run `chat-hygiene db upgrade` once, with a role that may create tables",
-            )
+        _require_schema(engine, embedded=settings.sqlite_file is not None)
         context = Context(
             settings=settings,
             sessions=sessions(engine),
@@ -80,3 +75,17 @@ def open_ledger(settings: Settings, *, clock: Clock = utc_now) -> Iterator[Ledge
         yield Ledger(context)
     finally:
         engine.dispose()
+
+
+def _require_schema(engine: Engine, *, embedded: bool) -> None:
+    found = revision.current(engine)
+    if found == revision.HEAD:
+        return
+    if not embedded:
+        raise DatabaseError(
+            f"the database's schema is at {found or 'nothing'}, this program needs {revision.HEAD}",
+            fix="run `chat-hygiene db upgrade` once, with a role that may create tables",
+        )
+    from chat_hygiene.store import schema
+
+    schema.upgrade(engine)

@@ -1,0 +1,17 @@
+"""Which schema a database has, and which one this program needs."""
+
+from sqlalchemy import Engine, inspect, text
+
+HEAD = "0004"
+"""The newest migration; a test holds it against the files."""
+
+_FOUND = text("SELECT version_num FROM alembic_version")
+
+
+def current(engine: Engine) -> str | None:
+    """The revision of the database; None when no migration has run."""
+    with engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        found: str | None = connection.execute(_FOUND).scalar_one_or_none()
+        return found
