@@ -1,6 +1,7 @@
 """Policies and chats of every sort: ties, future dates, nulls, odd labels; about half of the chats nearly match."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import combinations_with_replacement, product
 
 from hypothesis import strategies as st
 
@@ -166,33 +167,34 @@ def inboxes(draw, policy, size=24):
     return found
 
 
-def opening_branches():
-    """Branches true of a quiet chat, some of which name a fact that would otherwise keep it."""
-    true_of_quiet = st.sampled_from(({"muted": False}, {"resolved_for": "30d"}, {"not": {"unread": True}}))
-    names = st.fixed_dictionaries(
-        {}, optional={"kind": ATOMS["kind"], "pinned": st.booleans(), "locked": st.booleans()}
+QUIETLY = {"muted": False}
+BRANCHES = (
+    QUIETLY,
+    {"not": {"unread": True}},
+    {"kind": "group"},
+    {"kind": ["chat", "channel"], **QUIETLY},
+    {"pinned": True},
+    {"pinned": False, **QUIETLY},
+    {"locked": True, "kind": "group"},
+    {"not": {"not": {"kind": "group"}}},
+    {"any": [{"kind": "group", **QUIETLY}, {"pinned": True, **QUIETLY}]},
+    {"all": [{"kind": "group", **QUIETLY}, {"not": {"locked": False}}]},
+)
+OPENINGS = [
+    {how: list(pair), **more}
+    for how in ("any", "all")
+    for pair in combinations_with_replacement(BRANCHES, 2)
+    for more in ({}, {"pinned": True})
+]
+"""Rules true of a quiet chat that name kind, pinned and locked in all sorts of places."""
+EVERY_SORT = [
+    {"id": n, "chat_ref": f"ref_{n}", **QUIET, "wid": None, "kind": kind, "pinned": pinned, "locked": locked}
+    for n, (kind, pinned, locked) in enumerate(
+        product(
+            (None, "chat", "group", "channel", "community", "user"), (None, True, False), (None, True, False)
+        )
     )
-    named = st.builds(lambda one, other: one | other, true_of_quiet, names)
-    grouped = st.builds(
-        lambda how, parts: {how: parts},
-        st.sampled_from(("any", "all")),
-        st.lists(named, min_size=1, max_size=2),
-    )
-    hidden = st.builds(lambda one: {"not": {"not": one}}, named)
-    return named | named | grouped | hidden
-
-
-@st.composite
-def openings(draw):
-    """A policy whose branches name kind, pinned or locked here and there, and chats of every such sort."""
-    when = {draw(st.sampled_from(("any", "all"))): draw(st.lists(opening_branches(), min_size=1, max_size=3))}
-    if draw(st.booleans()):
-        when |= draw(opening_branches())
-    inbox = []
-    for number in range(1, 25):
-        chat = {"id": number, "chat_ref": f"ref_{number}", **QUIET, "wid": None, "labels": []}
-        inbox.append(chat | {name: draw(WILD[name]) for name in ("kind", "pinned", "locked")})
-    return {"name": "p", "schedule": "0 3 * * *", "when": when}, [], inbox
+]
 
 
 @st.composite
