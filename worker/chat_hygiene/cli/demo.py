@@ -115,7 +115,7 @@ def _tell(output: Output, ledger: "Ledger") -> None:
     output.heading(
         "6  The ledger: what happened to the first of them, provably", "chat-hygiene audit list --chat NUMBER"
     )
-    event_table(output, wiring.audit_events(ledger, chat=refs[refused]))
+    event_table(output, reversed(wiring.audit_events(ledger, chat=refs[refused])))
     verdict = wiring.verify_audit(ledger)
     output.good(f"chat-hygiene audit verify: {count(verdict.sealed, 'event')} proven, none was changed")
 
@@ -135,13 +135,13 @@ def _stories() -> dict[str, str]:
 
 def _next_steps(output: Output) -> None:
     steps = {
-        "chat-hygiene init": "writes a commented policies.yaml and .env: put your API token into .env",
-        "chat-hygiene doctor": "checks token, plan and sessions, and says how to mend what is not well",
+        "chat-hygiene init": "a commented policies.yaml and .env",
+        "chat-hygiene doctor": "is the token good, is each number usable?",
         "chat-hygiene sync": "reads the chats; deletes nothing",
-        "chat-hygiene preview policies.yaml": "lists what the policies would delete, and why",
+        "chat-hygiene preview policies.yaml": "which chats would go, and why",
     }
     for command, does in steps.items():
-        output.line("  ", Text(f"{command:<36}", style="bold"), does)
+        output.line("  ", Text(f"{command:<34}", style="bold"), f"  {does}")
 
 
 def _example() -> Path:

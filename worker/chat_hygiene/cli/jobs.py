@@ -113,7 +113,7 @@ def show(
             if value is not None
         ),
     )
-    event_table(output, events)
+    event_table(output, reversed(events))
 
 
 def _when(row: Mapping[str, Any]) -> object:

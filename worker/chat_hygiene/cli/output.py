@@ -154,8 +154,13 @@ class Output:
             TimeElapsedColumn(),
         )
         with Progress(*columns, console=self._talk, transient=True) as bar:
-            task = bar.add_task("", total=None)
-            yield lambda words, done, total: bar.update(task, description=words, completed=done, total=total)
+            task = bar.add_task("Starting", total=None)
+
+            def show(words: str, done: int, total: int | None) -> None:
+                bar.tasks[0].total = total  # an update takes None for "as it was"
+                bar.update(task, description=words, completed=done)
+
+            yield show
 
 
 def mark(verdict: bool | None) -> Text:

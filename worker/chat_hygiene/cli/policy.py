@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
 from chat_hygiene.cli import start
 from chat_hygiene.cli.output import JsonOption, Output, count, instant
@@ -74,21 +75,20 @@ def list_(as_json: JsonOption = False) -> None:
     if as_json:
         output.document("policy.list", policies=[_document(each, run) for each, run in rows])
         return
-    output.table(
-        ["Policy", "Does", "State", "Last run (UTC)", "Next run (UTC)", "Rule"],
-        (
-            [
-                each.policy.name,
-                does(each.policy),
-                each.state,
-                _ended(run),
-                each.next_run_at,
-                each.policy.words(),
-            ]
-            for each, run in rows
-        ),
-        empty="no policy is stored: chat-hygiene policy apply FILE stores some",
-    )
+    for each, run in rows:
+        name, policy = Text(each.policy.name, style="bold"), each.policy
+        state = does(policy) if each.state == "active" else each.state
+        if policy.action == "delete":
+            last = (
+                "never run"
+                if run is None
+                else f"last run {instant(run['started_at'])}: {run['reason'] or run['state']}"
+            )
+            state += f", next run {instant(each.next_run_at)}, {last}"
+        output.line(name, f": {state}")
+        output.line(f"    {policy.words()}")
+    if not rows:
+        output.say("no policy is stored: chat-hygiene policy apply FILE stores some")
 
 
 @app.command()
@@ -130,10 +130,6 @@ def _yaml(policy: "Policy") -> str:
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.dump({"version": 1, "policies": [policy.to_document()]}, text)
     return text.getvalue()
-
-
-def _ended(run: Mapping[str, Any] | None) -> str | None:
-    return None if run is None else f"{instant(run['started_at'])}, {run['reason'] or run['state']}"
 
 
 def _document(stored: "StoredPolicy", run: Mapping[str, Any] | None) -> dict[str, Any]:
