@@ -22,7 +22,7 @@ def test_every_setting_says_its_value_and_where_it_comes_from(command):
 def test_as_a_table_too(command):
     text = command("config", "show", pseudonym_key="k" * 40).stdout
     assert "CHAT_HYGIENE_API_TOKEN" in text
-    assert "https://api.wassenger.com/v1" in text
+    assert "sqlite:///chat-hygiene.db" in text
 
 
 def test_every_wrong_setting_is_named_at_once_and_its_value_is_not_shown(command):
