@@ -8,7 +8,7 @@ from pydantic_core import ErrorDetails
 
 from chat_policies.conditions import CONDITIONS
 from chat_policies.conditions.labels import Labels
-from chat_policies.messages import did_you_mean, one_of
+from chat_policies.messages import did_you_mean, one_of, quoted
 from chat_policies.policy import DeleteOptions, Limits, Policy
 from chat_policies.reader import Finding, Node
 from chat_policies.rules import Rules
@@ -38,7 +38,7 @@ def complaints(
         if error["type"] == "extra_forbidden":
             model = (_MODELS | top)[place.under]
             yield Finding(
-                place.key, f'unknown key "{place.name}"', _known_key(str(place.name), place.under, model)
+                place.key, f"unknown key {quoted(place.name)}", _known_key(place.name, place.under, model)
             )
         else:
             message, hint = _told(error, place.node)
@@ -58,14 +58,14 @@ class _Place:
         for part in loc:
             if isinstance(node.value, dict) and isinstance(part, str):
                 self.under, self.name = self.name, part
-                self.subject = f'"{part}"'
+                self.subject = quoted(part)
                 if part not in node.value:  # a key that is missing: its mapping is the place
                     self.node = None
                     return
                 self.key, node = node.keys[part], node.value[part]
             elif isinstance(node.value, list) and isinstance(part, int):
                 node = node.value[part]
-                self.subject = f'item {part + 1} of "{self.name}"'
+                self.subject = f"item {part + 1} of {quoted(self.name)}"
             else:
                 continue  # a step that only the model has: a value alone is a list of one, a list of labels is `any`
             self.node, self.value = node, node.start
@@ -91,7 +91,7 @@ def _told(error: ErrorDetails, node: Node | None) -> tuple[str, str]:
 
 
 def _not_text(_: dict[str, Any], written: str) -> tuple[str, str]:
-    return "must be text", f'put it in quotes: "{written[:40]}"' if written else ""
+    return "must be text", f"put it in quotes: {quoted(written)}" if written else ""
 
 
 def _not_boolean(_: dict[str, Any], written: str) -> tuple[str, str]:

@@ -1,14 +1,15 @@
 """A policy file: bytes in, policies out, or every error of it at once; and the JSON Schema for editors."""
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import BeforeValidator, ValidationError, WithJsonSchema
 
 from chat_policies.complaints import complaints
 from chat_policies.conditions.base import Items
 from chat_policies.durations import Duration
 from chat_policies.errors import DocumentError, Problem, Text
+from chat_policies.messages import quoted, refuse
 from chat_policies.policy import DeleteOptions, Grace, Limits, Mode, Part, Policy
 from chat_policies.reader import Finding, Node, read
 from chat_policies.schedule import Schedule, Zone
@@ -16,6 +17,15 @@ from chat_policies.schedule import Schedule, Zone
 LARGEST = 1024 * 1024
 """Bytes."""
 MOST_PROBLEMS = 100
+
+
+def _version(value: object) -> object:
+    if isinstance(value, bool) or value != 1:
+        raise refuse("must be 1", "that is the form which this program reads: version: 1")
+    return value
+
+
+Version = Annotated[int, BeforeValidator(_version), WithJsonSchema({"const": 1})]
 
 
 class Defaults(Part):
@@ -33,7 +43,7 @@ class Defaults(Part):
 class Document(Part):
     """A policy file of version 1."""
 
-    version: Literal[1]
+    version: Version
     defaults: Defaults | None = None
     policies: Items[Policy]
 
@@ -45,7 +55,7 @@ def load(data: bytes, source: str) -> tuple[Policy, ...]:
     """
     text = _decode(data, source)
     root, found = read(text)
-    policies: tuple[Policy, ...] = ()
+    policies: tuple[Policy, ...] | None = None
     if root is not None:
         merged = _with_defaults(root)
         try:
@@ -59,7 +69,7 @@ def load(data: bytes, source: str) -> tuple[Policy, ...]:
             )
             found += complaints(merged, {"": Document, "defaults": Defaults}, errors)
         found += _used_twice(root, text)
-    if found:
+    if found or policies is None:
         raise DocumentError(source, _problems(found, text), text)
     return policies
 
@@ -138,7 +148,7 @@ def _used_twice(root: Node, text: Text) -> Iterator[Finding]:
         if node.value in first:
             line, _ = text.position(first[node.value])
             yield Finding(
-                node.start, f'the name "{node.value}" is used twice: first on line {line}', "rename one"
+                node.start, f"the name {quoted(node.value)} is used twice: first on line {line}", "rename one"
             )
         first.setdefault(node.value, node.start)
 

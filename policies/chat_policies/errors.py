@@ -5,6 +5,8 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from chat_policies.messages import mask, printable
+
 WINDOW = 100
 """Characters of the offending line that are shown at most."""
 
@@ -63,8 +65,8 @@ class DocumentError(ValueError):
         shown = self._text.line(problem.line)
         if shown.strip():
             first = max(0, problem.column - 1 - WINDOW // 2)
-            before = _printable(shown[first : problem.column - 1])
-            yield f"    {before}{_printable(shown[problem.column - 1 : first + WINDOW])}"
+            before = printable(shown[first : problem.column - 1])
+            yield f"    {before}{printable(shown[problem.column - 1 : first + WINDOW])}"
             yield f"    {' ' * sum(map(_width, before))}^"
         if problem.hint:
             yield f"    {problem.hint}"
@@ -74,18 +76,12 @@ class UnknownDeviceError(ValueError):
     """A policy names devices that do not exist: nothing of it may run. `names` are they, as written."""
 
     def __init__(self, policy: str, names: tuple[str, ...]) -> None:
+        told = ", ".join(mask(name) for name in names)
         super().__init__(
-            f'policy "{policy}" names {len(names)} unknown device{"s" * (len(names) > 1)}: {", ".join(names)}'
+            f'policy "{policy}" names {len(names)} unknown device{"s" * (len(names) > 1)}: {told}'
         )
         self.policy = policy
         self.names = names
-
-
-def _printable(text: str) -> str:
-    # A policy file must not be able to steer the terminal that shows its errors.
-    return "".join(
-        " " if char == "\t" else char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text
-    )
 
 
 def _width(char: str) -> int:

@@ -34,6 +34,18 @@ def all_of(phrases: Sequence[str]) -> str:
     return (", and " if unclear else " and ").join(phrases)
 
 
+def printable(text: str) -> str:
+    """The text without characters that could steer the terminal that shows it."""
+    return "".join(
+        " " if char == "\t" else char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text
+    )
+
+
+def quoted(word: str) -> str:
+    """The word in quotes, cut when it is long: a file may hold anything."""
+    return f'"{printable(word[:60])}{"…" if len(word) > 60 else ""}"'
+
+
 def mask(text: str) -> str:
     """The text with every run of seven or more digits hidden."""
     return _NUMBER.sub("…", text)

@@ -113,14 +113,14 @@ class DeleteOptions(Part):
     """
 
     from_whatsapp: bool
-    force_local: bool
+    force_local: bool = True
     offline_grace: Duration | None = None
 
     @model_validator(mode="before")
     @classmethod
-    def _default_force(cls, value: object) -> object:
-        if isinstance(value, dict):
-            return {"force_local": value.get("from_whatsapp") is True, **value}
+    def _nothing_to_force(cls, value: object) -> object:
+        if isinstance(value, dict) and value.get("from_whatsapp") is False:
+            return {"force_local": False, **value}
         return value
 
     @field_validator("force_local")

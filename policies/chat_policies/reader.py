@@ -23,6 +23,7 @@ from ruamel.yaml.events import (
 )
 
 from chat_policies.errors import Text
+from chat_policies.messages import quoted
 
 MOST_NODES = 50_000
 DEEPEST = 32
@@ -126,7 +127,7 @@ class _Reader:
             raise _Stop(odd.start(), f"holds the control character U+{ord(odd[0]):04X}", "take it out")
         for event in self._events():
             self._take(event)
-        if self._root is None:
+        if self._root is None or self._root.value is None:
             raise _Stop(0, "the file is empty", "start with version: 1")
         return self._root
 
@@ -137,11 +138,13 @@ class _Reader:
                 last = event.start_mark.index
                 yield event
         except MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
+            # What is never closed is best looked for where it was opened.
+            unclosed = "end of stream" in str(error.problem) and error.context_mark
+            mark = error.context_mark if unclosed else error.problem_mark or error.context_mark
             tab = "\\t" in str(error.problem)
             raise _Stop(
                 mark.index if mark else last,
-                f"is not YAML: {error.problem or error.context}",
+                f"is not YAML: {error.problem or error.context}{f' {error.context}' if unclosed else ''}",
                 "indent with spaces, not with tabs" if tab else "",
             ) from None
         except (YAMLError, ValueError, OverflowError):
@@ -157,30 +160,39 @@ class _Reader:
             if event.version or event.tags:
                 self.found.append(Finding(0, "directives (%) are not used here", "take the line out"))
         elif isinstance(event, AliasEvent):
-            self._add(self._aliased(start, event.anchor))
+            node = self._aliased(start, event.anchor)
+            self._bound(start, node.size, node.height)
+            self._add(node)
         elif isinstance(event, MappingStartEvent | SequenceStartEvent | ScalarEvent):
             if event.tag is not None:
-                self.found.append(Finding(start, f"tags are not used here: {event.tag}", "take the tag out"))
+                self.found.append(
+                    Finding(start, f"tags are not used here: {quoted(str(event.tag))}", "take the tag out")
+                )
             if event.anchor:
                 self._anchors[event.anchor] = None
             if isinstance(event, ScalarEvent):
+                self._bound(start, 1, 1)
                 node = Node(start, _scalar(event), written=event.value)
                 self._name(event.anchor, node)
                 self._add(node)
             else:
-                self._bound(start, 0, 1)
+                self._bound(start, 1, 1)
                 listed = isinstance(event, SequenceStartEvent)
                 self._open.append(_Open(start, event.anchor, [] if listed else None))
         elif isinstance(event, MappingEndEvent | SequenceEndEvent):
             ended = self._open.pop()
             self._name(ended.anchor, node := ended.close())
-            self._add(node, counted=True)
+            self._add(node)
 
     def _aliased(self, start: int, name: str) -> Node:
         if name not in self._anchors:
-            raise _Stop(start, f"*{name} has no &{name} before it")
+            raise _Stop(start, f"the alias {quoted(name)} has no anchor before it")
         if (node := self._anchors[name]) is None:
-            raise _Stop(start, f"*{name} stands inside its own &{name}", "a policy cannot contain itself")
+            raise _Stop(
+                start,
+                f"the alias {quoted(name)} stands inside its own anchor",
+                "a policy cannot contain itself",
+            )
         return node
 
     def _name(self, anchor: str | None, node: Node) -> None:
@@ -198,9 +210,7 @@ class _Reader:
         if len(self._open) + height > DEEPEST:
             raise _Stop(start, f"is nested deeper than {DEEPEST} levels", "write the rule flatter")
 
-    def _add(self, node: Node, *, counted: bool = False) -> None:
-        # What was built here has been counted part by part, save the node itself.
-        self._bound(node.start, 1 if counted else node.size, 1 if counted else node.height)
+    def _add(self, node: Node) -> None:
         if not self._open:
             self._root = node
         elif (parent := self._open[-1]).nodes is not None:
@@ -230,12 +240,16 @@ class _Reader:
         elif name in parent.pairs:
             first, _ = self.text.position(parent.keys[name])
             self.found.append(
-                Finding(key.start, f'duplicate key "{name}": first on line {first}', "keep one of the two")
+                Finding(
+                    key.start, f"duplicate key {quoted(name)}: first on line {first}", "keep one of the two"
+                )
             )
         else:
             if node.value is None:
                 self.found.append(
-                    Finding(key.start, f'"{name}" is empty (null)', "give it a value, or leave the key out")
+                    Finding(
+                        key.start, f"{quoted(name)} is empty (null)", "give it a value, or leave the key out"
+                    )
                 )
             parent.pairs[name], parent.keys[name] = node, key.start
 

@@ -20,6 +20,9 @@ from chat_policies.messages import did_you_mean, refuse
 SHORTEST = timedelta(minutes=15)
 """Between two fires, on the wall clock."""
 
+LONGEST = 200
+"""Characters of an expression."""
+
 _FIELDS = (
     ("minute", 0, 59),
     ("hour", 0, 23),
@@ -51,6 +54,8 @@ def check_zone(zone: str) -> str:
 @lru_cache(maxsize=1024)
 def check_expression(expr: str) -> str:
     """The expression with single spaces, if it is plain, fires, and never twice in 15 minutes. Raises a refusal."""
+    if len(expr) > LONGEST:
+        raise refuse(f"is longer than {LONGEST} characters", _SHAPE)
     fields = re.split("[ \t]+", expr.strip(" \t"))
     if len(fields) != len(_FIELDS):
         raise refuse(f"must have exactly five fields, not {len(fields)}", _SHAPE)

@@ -97,4 +97,8 @@ class OneOrMore(RootModel[Items[T]], Generic[T]):
     @model_validator(mode="before")
     @classmethod
     def _alone(cls, value: object) -> object:
-        return (value,) if isinstance(value, str) else value
+        if isinstance(value, list | tuple):
+            return value
+        if not isinstance(value, str):
+            raise refuse("must be text, or a list of texts", "a number or a lone true needs quotes")
+        return (value,)
