@@ -2,6 +2,8 @@
 
 import os
 import secrets
+import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -142,6 +144,8 @@ def _next_steps(output: Output) -> None:
     }
     for command, does in steps.items():
         output.line("  ", Text(f"{command:<34}", style="bold"), f"  {does}")
+    if shutil.which("chat-hygiene") is None:
+        output.line(f"Here the command is {os.path.relpath(sys.argv[0])}.")
 
 
 def _example() -> Path:
