@@ -21,7 +21,7 @@ from chat_policies import durations
 from chat_policies.conditions.base import FROZEN, Items, Text
 from chat_policies.durations import Duration
 from chat_policies.messages import all_of, refuse
-from chat_policies.rules import MOST_CONDITIONS, Rules
+from chat_policies.rules import MOST_VALUES, Rules
 from chat_policies.schedule import Schedule, Zone
 
 NAME = r"^[a-z][a-z0-9-]{0,62}$"
@@ -202,8 +202,8 @@ class Policy(Part):
     @field_validator("when", "unless")
     @classmethod
     def _not_too_many(cls, value: Rules | None) -> Rules | None:
-        if value is not None and value.count() > MOST_CONDITIONS:
-            raise refuse(f"has more than {MOST_CONDITIONS} conditions", "split it into several policies")
+        if value is not None and value.values() > MOST_VALUES:
+            raise refuse(f"has more than {MOST_VALUES} values", "split it into several policies")
         return value
 
     @classmethod

@@ -12,8 +12,8 @@ from chat_policies.conditions import CONDITIONS, Condition
 from chat_policies.conditions.base import FROZEN, Items
 from chat_policies.messages import all_of, refuse
 
-MOST_CONDITIONS = 200
-"""In one tree; databases limit the depth and the parameters of a statement."""
+MOST_VALUES = 500
+"""In one tree: a database limits the depth of a statement and its parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,12 @@ class Rules(_Conditions):  # type: ignore[valid-type,misc] # its fields are the 
         members = tuple(self.members().values())
         return members[0] if len(members) == 1 else AllOf(members)
 
-    def count(self) -> int:
-        """How many conditions the tree has."""
-        own = sum(getattr(self, name) is not None for name in CONDITIONS)
-        return own + sum(rules.count() for rules in (*self.any, *self.all, *filter(None, [self.not_])))
+    def values(self) -> int:
+        """How many durations, flags and listed texts the tree has."""
+        return _leaves(self.model_dump(mode="json"))
+
+
+def _leaves(document: object) -> int:
+    if isinstance(document, dict):
+        return sum(_leaves(value) for value in document.values())
+    return sum(_leaves(item) for item in document) if isinstance(document, list) else 1

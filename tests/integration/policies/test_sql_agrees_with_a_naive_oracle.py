@@ -1,3 +1,4 @@
+import json
 import unicodedata
 from collections import defaultdict
 from datetime import datetime
@@ -8,7 +9,7 @@ from sqlalchemy import JSON, BigInteger, Boolean, Text, insert, select, true
 
 from chat_hygiene.store.tables import chats, devices
 from chat_hygiene.store.types import Instant
-from chat_policies import Clause, Policy, compile_policy, has_label
+from chat_policies import Clause, Policy, compile_policy, has_label, load
 from chat_policies.facts import FACTS
 from integration.policies import oracle
 from integration.policies.profiles import cases
@@ -167,6 +168,34 @@ def test_each_odd_label_is_found_by_itself_and_by_nothing_else(connection):
         query = select(chats.c.id).where(compiled(policy, []).matches())
         ((found,),) = asked(connection, inbox, query)
         assert stored[found] == unicodedata.normalize("NFC", label)
+
+
+def nested(rules, levels):
+    for _ in range(levels):
+        rules = {"not": {"not": rules}}
+    return rules
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"any": [{"inactive_for": f"{n}h"} for n in range(1, 501)]},
+        {"labels": {"all": [f"label {n}" for n in range(500)]}},
+        {"chat": [f"{n}@c.us" for n in range(500)]},
+        nested({"inactive_for": "30d"}, 13),
+    ],
+    ids=["conditions", "labels", "chats", "depth"],
+)
+def test_the_largest_policy_that_a_file_can_hold_runs(connection, rules):
+    document = {
+        "version": 1,
+        "policies": [{"name": "p", "schedule": "0 3 * * *", "when": rules}],
+    }
+    (policy,) = load(json.dumps(document).encode(), "test.yaml")
+    rule = compiled(policy.to_document(), [])
+    inbox = [{"id": 1, "chat_ref": "ref_1", **QUIET, "wid": None}]
+    for query in (rule.funnel(chats), rule.explain(chats), select(chats.c.id).where(rule.matches())):
+        asked(connection, inbox, query)
 
 
 def test_a_label_can_be_one_that_another_row_names(connection):
