@@ -22,7 +22,9 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def fuse(owner: object, name: str, *, before: bool = False, only: Callable[..., bool] = lambda *_, **__: True):
+def fuse(
+    owner: object, name: str, *, before: bool = False, only: Callable[..., bool] = lambda *_, **__: True
+):
     """Dies at the NTH call of `owner.name` that `only` picks: before it, or after it returned."""
 
     def lay(nth: int) -> None:

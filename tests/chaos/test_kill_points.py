@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from chaos.killer import POINTS
 from support import inbox
-from support.command import environment, run
+from support.command import apply, environment, run, verified
 from support.outside import Outside, serving
 
 KILLER = Path(__file__).with_name("killer.py")
@@ -23,10 +23,9 @@ def test_a_run_killed_there_is_finished_by_the_next(point, database_url, engine,
     inbox.fill(world, 60, seed=31)
     doomed = inbox.doomed(world)
     assert len(doomed) >= 3
-    (tmp_path / "policies.yaml").write_text(inbox.POLICIES)
     with serving(world):
         env = environment(database_url, world.url)
-        assert run(["policy", "apply", "policies.yaml"], env, tmp_path).returncode == 0
+        apply(env, inbox.POLICIES)
         nth = "1" if "evaluat" in point or "seal" in point or "queued" in point else "2"
         killed = subprocess.run(
             [sys.executable, str(KILLER), point, nth, "run", "--yes"],
@@ -38,7 +37,9 @@ def test_a_run_killed_there_is_finished_by_the_next(point, database_url, engine,
             timeout=60,
             check=False,
         )
-        assert killed.returncode == -signal.SIGKILL, f"the point was not reached: {killed.stdout}{killed.stderr}"
+        assert killed.returncode == -signal.SIGKILL, (
+            f"the point was not reached: {killed.stdout}{killed.stderr}"
+        )
 
         last = run(["run", "--yes"], env, tmp_path)
         assert last.returncode == 0, last.stdout + last.stderr
@@ -47,4 +48,4 @@ def test_a_run_killed_there_is_finished_by_the_next(point, database_url, engine,
         with engine.connect() as connection:
             states = connection.execute(text("select state, count(*) from jobs group by 1")).all()
         assert [tuple(row) for row in states] == [("deleted", len(doomed))]
-        assert run(["audit", "verify"], env, tmp_path).returncode == 0
+        assert verified(env)

@@ -7,7 +7,7 @@ from collections import Counter
 from sqlalchemy import text
 
 from support import inbox
-from support.command import environment, run, start
+from support.command import apply, environment, run, start, verified
 from support.outside import Outside, serving
 
 KILLS = 12
@@ -18,10 +18,9 @@ def test_a_run_killed_a_dozen_times_still_deletes_exactly_once(database_url, eng
     inbox.fill(world, 240, seed=23)
     doomed = inbox.doomed(world)
     rng = random.Random(5)
-    (tmp_path / "policies.yaml").write_text(inbox.POLICIES)
     with serving(world):
         env = environment(database_url, world.url)
-        assert run(["policy", "apply", "policies.yaml"], env, tmp_path).returncode == 0
+        apply(env, inbox.POLICIES)
         hits = 0
         for _ in range(KILLS):
             before = len(world.calls)
@@ -46,4 +45,4 @@ def test_a_run_killed_a_dozen_times_still_deletes_exactly_once(database_url, eng
         with engine.connect() as connection:
             states = connection.execute(text("select state, count(*) from jobs group by 1")).all()
         assert [tuple(row) for row in states] == [("deleted", len(doomed))]
-        assert run(["audit", "verify"], env, tmp_path).returncode == 0
+        assert verified(env)

@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from chat_hygiene import wiring
+from chat_hygiene.settings import load_settings
+from chat_policies import load
 from support.outside import TOKEN
 
 COMMAND = Path(sys.executable).with_name("chat-hygiene")
@@ -18,6 +21,26 @@ QUICK = {
     "CHAT_HYGIENE_PSEUDONYM_KEY": "pseudonym-key-of-the-tests-0123456789",
     "CHAT_HYGIENE_AUDIT_KEY": "audit-key-of-the-tests-0123456789abcd",
 }
+
+
+def opened(env: dict[str, str]):
+    """The ledger of such an environment, opened in this process: a test's own steps need no process of their own."""
+    given = {
+        name.removeprefix("CHAT_HYGIENE_").lower(): value
+        for name, value in env.items()
+        if "CHAT_HYGIENE_" in name
+    }
+    return wiring.open_ledger(load_settings(**given))
+
+
+def apply(env: dict[str, str], document: str) -> None:
+    with opened(env) as ledger:
+        wiring.apply(ledger, load(document.encode(), "policies.yaml"), now=ledger.now())
+
+
+def verified(env: dict[str, str]) -> bool:
+    with opened(env) as ledger:
+        return wiring.verify_audit(ledger).ok
 
 
 def environment(database_url: str, api_url: str, **more: str) -> dict[str, str]:

@@ -68,11 +68,12 @@ class _Drain:
 
     async def _loop(self, horizon: timedelta) -> Report:
         while True:
+            # Cleared before anything is looked at: a job that ends from here on wakes the rest below.
+            self._freed.clear()
             self._raise_failures()
             if (reason := await asyncio.to_thread(self._stop_reason)) is not None:
                 await asyncio.gather(*self._tasks)
                 return Report(self._worked, reason)
-            self._freed.clear()
             for job in await asyncio.to_thread(self._claim):
                 self._start(job)
             wake = await asyncio.to_thread(self._wake_at)
