@@ -58,6 +58,7 @@ def test_an_export_goes_to_a_new_file_only(command):
 
 
 def test_a_list_is_newest_first(done):
+    assert "--limit shows more" in done("audit", "list", "--limit", "3").stderr
     seqs = [event["seq"] for event in done.json("audit", "list", "--limit", "3")["events"]]
     assert seqs == sorted(seqs, reverse=True)
     assert len(seqs) == 3

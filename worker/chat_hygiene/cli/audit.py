@@ -13,7 +13,7 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from chat_hygiene.cli import start
-from chat_hygiene.cli.output import JSON_VERSION, JsonOption, Output, count, plain
+from chat_hygiene.cli.output import JSON_VERSION, JsonOption, LimitOption, Output, count, plain
 from chat_hygiene.core.errors import Exit, InvalidInputError
 
 app = typer.Typer(
@@ -60,7 +60,7 @@ def event_document(row: Mapping[str, Any]) -> dict[str, Any]:
     return document
 
 
-def event_table(output: Output, rows: Iterable[Mapping[str, Any]]) -> None:
+def event_table(output: Output, rows: Iterable[Mapping[str, Any]], *, most: int | None = None) -> None:
     """Events as a table."""
     output.table(
         ["When (UTC)", "What", "By", "Policy", "Detail"],
@@ -75,6 +75,7 @@ def event_table(output: Output, rows: Iterable[Mapping[str, Any]]) -> None:
             for row in rows
         ),
         empty="no events",
+        most=most,
         whole=("When (UTC)", "What"),
     )
 
@@ -82,13 +83,13 @@ def event_table(output: Output, rows: Iterable[Mapping[str, Any]]) -> None:
 def _words(detail: str | None) -> str | None:
     if detail is None:
         return None
-    return ", ".join(f"{name} {value}" for name, value in json.loads(detail).items())
+    return ", ".join(f"{name} {value}" for name, value in json.loads(detail).items() if value is not None)
 
 
 @app.command("list")
 def list_(
     chat: ChatOption = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 100,
+    limit: LimitOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Lists events, newest first. A number given with --chat is turned into its pseudonyms and kept nowhere."""
@@ -98,11 +99,11 @@ def list_(
 
     output = Output(as_json=as_json)
     with wiring.open_ledger(settings) as ledger:
-        rows = list(wiring.audit_events(ledger, chat=chat, limit=limit))
+        rows = list(wiring.audit_events(ledger, chat=chat, limit=output.most(limit)))
     if as_json:
         output.document("audit.list", events=[event_document(row) for row in rows])
     else:
-        event_table(output, rows)
+        event_table(output, rows, most=output.most(limit))
 
 
 @app.command()

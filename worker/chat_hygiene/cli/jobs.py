@@ -6,13 +6,11 @@ from typing import Annotated, Any
 import typer
 
 from chat_hygiene.cli import start
-from chat_hygiene.cli.output import JsonOption, Output, name_of
+from chat_hygiene.cli.output import JsonOption, LimitOption, Output, name_of
 from chat_hygiene.core.errors import UsageError
 from chat_hygiene.core.states import JobState
 
 app = typer.Typer(no_args_is_help=True, help="Delete jobs: where each stands.")
-
-LimitOption = Annotated[int, typer.Option(min=1, help="At most so many, the newest.")]
 
 _FIELDS = (
     *(
@@ -50,7 +48,7 @@ def job_document(row: Mapping[str, Any]) -> dict[str, Any]:
 @app.command("list")
 def list_(
     state: Annotated[JobState | None, typer.Option(help="Only those in this state.")] = None,
-    limit: LimitOption = 100,
+    limit: LimitOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Lists jobs, newest first."""
@@ -60,7 +58,7 @@ def list_(
 
     output = Output(as_json=as_json)
     with wiring.open_ledger(settings) as ledger:
-        rows = wiring.jobs(ledger, state=state, limit=limit)
+        rows = wiring.jobs(ledger, state=state, limit=output.most(limit))
     if as_json:
         output.document("jobs.list", jobs=[job_document(row) for row in rows])
         return
@@ -78,6 +76,7 @@ def list_(
             for row in rows
         ),
         empty="no jobs",
+        most=output.most(limit),
     )
 
 

@@ -33,8 +33,12 @@ JSON_VERSION = 1
 """Of every document that `--json` prints; fields are only ever added within it."""
 
 _PIPE_WIDTH = 200
+_LIST = 100
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout instead of text.")]
+LimitOption = Annotated[
+    int | None, typer.Option(min=1, help="At most so many, the newest; without it 100, with --json all.")
+]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 Show = Callable[[str, int, int | None], None]
@@ -97,10 +101,11 @@ class Output:
         *,
         empty: str = "nothing",
         whole: Collection[str] = (),
+        most: int | None = None,
     ) -> None:
         """A table of data; the last column takes what room is left, and those in `whole` are never wrapped.
 
-        `empty` is said when there are no rows.
+        `empty` is said when there are no rows; `most` is how many were asked for.
         """
         table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
         for position, name in enumerate(columns):
@@ -112,6 +117,12 @@ class Output:
             self._data.print(table)
         else:
             self.say(empty)
+        if most is not None and table.row_count == most:
+            self.say(f"These are the newest {most:,}; --limit shows more.")
+
+    def most(self, limit: int | None) -> int | None:
+        """How many rows a list shows: a person gets 100 unless another number is asked for, a program all."""
+        return limit if limit is not None or self.as_json else _LIST
 
     def say(self, *parts: str | Text) -> None:
         """A line of talk."""
