@@ -47,6 +47,13 @@ def test_a_local_time_that_occurs_twice_fires_once_the_first_time():
     ]
 
 
+def test_asked_in_the_hour_that_occurs_again_it_names_a_later_instant():
+    # 02:10 for the second time.
+    assert fires("30 2 * * *", "Europe/Madrid", datetime(2024, 10, 27, 1, 10, tzinfo=UTC), 1) == [
+        "10-28 01:30"
+    ]
+
+
 def test_fires_inside_a_gap_become_one():
     assert fires("*/15 * * * *", "Europe/Madrid", datetime(2024, 3, 31, 0, 30, tzinfo=UTC), 4) == [
         "03-31 00:45",
