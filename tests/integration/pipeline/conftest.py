@@ -86,7 +86,14 @@ class Rig:
         more="",
     ) -> None:
         document = POLICY.format(
-            mode=mode, when=when, unless=unless, grace=grace, whatsapp=whatsapp, force=force, limits=limits, more=more
+            mode=mode,
+            when=when,
+            unless=unless,
+            grace=grace,
+            whatsapp=whatsapp,
+            force=force,
+            limits=limits,
+            more=more,
         )
         with self.ledger() as ledger:
             wiring.apply(ledger, load(document.encode(), "policies.yaml"), now=self.now())

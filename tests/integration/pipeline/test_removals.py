@@ -65,7 +65,10 @@ def test_a_refusal_without_leave_to_force_fails_and_says_so(rig):
     rig.apply(force="false")
     assert rig.run().outcomes == {"failed": 1}
     assert all(seen.sent == {"whatsapp": True} for seen in rig.world.seen(method="DELETE"))
-    assert rig.sql("select error_class, final from report_v1_failures") in ([("refused", 1)], [("refused", True)])
+    assert rig.sql("select error_class, final from report_v1_failures") in (
+        [("refused", 1)],
+        [("refused", True)],
+    )
     assert rig.run().outcomes == {}, "a failure is not repeated by the same version within a week"
     rig.offset = timedelta(days=8)
     assert rig.run().outcomes == {"failed": 1}
@@ -75,7 +78,9 @@ def test_a_message_between_sync_and_the_fresh_read_cancels_and_names_the_clause(
     wid = rig.chat(1)
     rig.apply()
     rig.world.script(
-        faults.before(lambda: rig.world.message_arrives(DEVICE, wid), on=On(method="GET", route="chat", wid=wid))
+        faults.before(
+            lambda: rig.world.message_arrives(DEVICE, wid), on=On(method="GET", route="chat", wid=wid)
+        )
     )
     assert rig.run().outcomes == {"cancelled": 1}
     assert rig.deleted() == []
@@ -86,7 +91,9 @@ def test_a_message_between_sync_and_the_fresh_read_cancels_and_names_the_clause(
 def test_a_chat_that_is_gone_before_us_is_not_our_deletion(rig):
     wid = rig.chat(1)
     rig.apply()
-    rig.world.script(faults.before(lambda: rig.world.forget(DEVICE, wid), on=On(method="GET", route="chat", wid=wid)))
+    rig.world.script(
+        faults.before(lambda: rig.world.forget(DEVICE, wid), on=On(method="GET", route="chat", wid=wid))
+    )
     assert rig.run().outcomes == {"already_gone": 1}
     assert rig.deleted() == []
     assert outcome(rig) == ["already_gone", "unknown", "removed", None]
@@ -109,7 +116,9 @@ def test_success_that_changed_nothing_is_read_again_then_repeated(rig):
     assert rig.run().outcomes == {"deleted": 1}
     calls = [seen.call.method for seen in rig.world.seen(wid=wid)]
     first, second = (index for index, method in enumerate(calls) if method == "DELETE")
-    assert "GET" in calls[first + 1 : second], "a repeated delete must follow a read that still shows the chat"
+    assert "GET" in calls[first + 1 : second], (
+        "a repeated delete must follow a read that still shows the chat"
+    )
 
 
 def test_a_server_that_keeps_failing_exhausts_the_attempts_then_forces(rig):

@@ -1,11 +1,13 @@
 """Whole runs: what is queued, what is held back, and what stops by itself."""
 
 import json
+import threading
 from datetime import timedelta
 
 import pytest
 
 from chat_hygiene.core.errors import ProviderError
+from chat_hygiene.pipeline import drain
 from chat_hygiene.providers.fake import faults
 from chat_hygiene.providers.fake.faults import On
 from chat_hygiene.providers.fake.records import chat_record, device_record
@@ -288,3 +290,23 @@ def test_paging_that_shifts_while_it_is_read_loses_no_quiet_chat(rig):
     )
     rig.run()
     assert set(rig.deleted()) == quiet
+
+
+def test_a_job_that_ends_while_the_loop_looks_around_is_not_slept_through(rig, monkeypatch):
+    inner = drain._Drain._stop_reason
+
+    def slow(self):
+        rig.world.wait_until(
+            lambda world: len(world.seen(method="DELETE")) == 1, seconds=0.2 if self._tasks else 0
+        )
+        threading.Event().wait(0.5 if self._tasks else 0)
+        return inner(self)
+
+    monkeypatch.setattr(drain._Drain, "_stop_reason", slow)
+    rig.chat(1)
+    rig.apply()
+    worker = threading.Thread(target=rig.run, daemon=True)
+    worker.start()
+    worker.join(30)
+    assert not worker.is_alive(), "the drain sleeps with nothing left to wake it"
+    assert rig.states() == {"deleted": 1}
