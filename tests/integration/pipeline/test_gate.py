@@ -1,0 +1,182 @@
+"""The gate and the fence: what stands between a claimed job and the one call that cannot be undone."""
+
+import ast
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+import chat_hygiene
+from chat_hygiene import wiring
+from chat_hygiene.core.facts import ChatFacts
+from chat_hygiene.core.states import JobEvent
+from chat_hygiene.pipeline import gate, reconcile
+from chat_hygiene.providers import registry
+from chat_hygiene.providers.fake import faults
+from chat_hygiene.providers.fake.faults import On
+from chat_hygiene.store import jobs, moves
+
+PACKAGE = Path(chat_hygiene.__file__).parent
+
+
+@pytest.fixture
+def claimed(rig):
+    """A leased job whose chat still matches, with the context of its worker."""
+    wid = rig.chat(1)
+    rig.apply()
+    rig.overrides = {"read_only": True}
+    rig.run()
+    rig.overrides = {}
+    with rig.ledger() as ledger:
+        yield ledger.context, claim(ledger.context), wid
+
+
+def claim(context):
+    with context.sessions.begin() as session:
+        (job,) = jobs.claim(
+            session,
+            1,
+            5,
+            now=context.clock(),
+            lease=context.settings.lease_seconds,
+            owner=context.owner,
+            actor="tester",
+        )
+    return job
+
+
+def matching(context, wid):
+    long_ago = context.clock() - timedelta(days=60)
+    return ChatFacts(
+        wid,
+        kind="chat",
+        status="resolved",
+        status_updated_at=long_ago,
+        last_message_at=long_ago,
+        last_inbound_at=long_ago,
+    )
+
+
+def test_a_chat_that_still_matches_passes(claimed):
+    context, job, wid = claimed
+    now = context.clock()
+    assert gate.run(context, job, matching(context, wid), read_at=now, now=now) == gate.Pass("whatsapp")
+
+
+def test_a_worker_that_lost_its_lease_may_not_pass_nor_write(claimed):
+    context, job, wid = claimed
+    now = context.clock()
+    reconcile.run(context, now=now + context.settings.lease_seconds * 2)
+    with context.sessions.begin() as session:
+        assert not moves.move(
+            session, job.id, JobEvent.CONFIRM_DELETED, now=now, actor="late", fence=job.fence
+        )
+    newer = claim(context)
+    assert newer.fence == job.fence + 1
+    assert gate.run(context, job, matching(context, wid), read_at=now, now=now) == gate.Refusal(None)
+    with context.sessions.begin() as session:
+        assert not moves.move(
+            session, job.id, JobEvent.CONFIRM_DELETED, now=now, actor="late", fence=job.fence
+        )
+    assert gate.run(context, newer, matching(context, wid), read_at=now, now=now) == gate.Pass("whatsapp")
+
+
+def test_an_old_read_does_not_pass(claimed):
+    context, job, wid = claimed
+    now = context.clock()
+    late = gate.run(context, job, matching(context, wid), read_at=now - timedelta(seconds=5.1), now=now)
+    assert late == gate.Refusal("read too old")
+
+
+def test_a_read_that_grew_old_before_the_call_is_read_again(rig):
+    wid = rig.chat(1)
+    rig.apply()
+
+    def time_passes():
+        rig.offset += timedelta(seconds=6)
+
+    rig.world.script(faults.before(time_passes, on=On(method="GET", route="chat", wid=wid)))
+    assert rig.run().outcomes == {"deleted": 1}
+    calls = [seen.call.method for seen in rig.world.seen(wid=wid)]
+    assert calls == ["GET", "GET", "DELETE", "GET"]
+
+
+@pytest.mark.parametrize("state", ["paused", "retired"])
+def test_a_policy_that_no_longer_acts_cancels_at_the_gate(rig, claimed, state):
+    context, job, wid = claimed
+    rig.sql("update policies set state = :state", state=state)
+    now = context.clock()
+    assert gate.run(context, job, matching(context, wid), read_at=now, now=now) == gate.Refusal(
+        f"policy.{state}"
+    )
+    assert rig.states() == {"cancelled": 1}
+
+
+def test_the_gate_evaluates_the_current_version_not_the_one_that_queued(rig, claimed):
+    context, job, wid = claimed
+    rig.apply(when="{resolved_for: 90d}")
+    now = context.clock()
+    assert gate.run(context, job, matching(context, wid), read_at=now, now=now) == gate.Refusal(
+        "when.resolved_for"
+    )
+    assert rig.sql("select version from jobs") == [(2,)]
+
+
+def test_a_fact_that_the_fresh_read_lacks_cancels(claimed):
+    context, job, wid = claimed
+    now = context.clock()
+    refusal = gate.run(context, job, ChatFacts(wid, kind="chat", status="resolved"), read_at=now, now=now)
+    assert refusal == gate.Refusal("scope.age_floor")
+
+
+def test_looking_opens_no_provider_at_all(rig, monkeypatch):
+    rig.chat(1)
+    rig.apply()
+    rig.sync()
+
+    def never(*_):
+        pytest.fail("a command that only looks opened a provider")
+
+    monkeypatch.setattr(registry, "open_reader", never)
+    monkeypatch.setattr(registry, "open_deleter", never)
+    with rig.ledger() as ledger:
+        wanted = [stored.policy for stored, _ in wiring.policies(ledger)]
+        (seen,) = wiring.preview(ledger, wanted, now=rig.now()).previews
+        assert len(seen.matches) == 1
+        (told,) = wiring.explain(ledger, "+44 7700 900001", now=rig.now())
+        assert told.policies[0].matches
+
+
+def test_explain_says_when_a_chat_becomes_eligible_and_it_does_then(rig):
+    rig.chat(1, quiet_days=10)
+    rig.apply()
+    rig.sync()
+    with rig.ledger() as ledger:
+        (told,) = wiring.explain(ledger, "447700900001@c.us", now=rig.now())
+    eligible = told.policies[0].eligible_at
+    assert timedelta(days=19) < eligible - rig.now() <= timedelta(days=20)
+    rig.offset = eligible - rig.now() - timedelta(minutes=1)
+    assert rig.run().outcomes == {}
+    rig.offset += timedelta(minutes=2)
+    assert rig.run().outcomes == {"deleted": 1}
+
+
+def test_every_delete_goes_through_the_one_gate():
+    """Only `Calls.delete` calls the deleter, only `removal._call` calls that, and only after `gate.run` passed."""
+    callers = {}
+    for path in PACKAGE.rglob("*.py"):
+        if "fake" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                called = f"{ast.unparse(node.func.value)}.{node.func.attr}"
+                if node.func.attr in {"delete", "open_deleter"} or called == "gate.run":
+                    callers.setdefault(called, set()).add(path.relative_to(PACKAGE).as_posix())
+    assert callers == {
+        "self._deleter.delete": {"pipeline/calls.py"},
+        "calls.delete": {"pipeline/removal.py"},
+        "registry.open_deleter": {"wiring/running.py"},
+    }
+    source = (PACKAGE / "pipeline/removal.py").read_text(encoding="utf-8")
+    assert source.index("gate.run") < source.index("await _call(context, calls, job, verdict.intent)")
+    assert source.count("_call(") == 2, "one definition, one caller"
