@@ -20,7 +20,7 @@ pasts = st.builds(
     Past,
     attempts=st.integers(1, 12),
     refused_at=st.sampled_from([None, NOW - timedelta(hours=1), NOW - timedelta(seconds=5)]),
-    due_at=st.sampled_from([NOW - timedelta(minutes=1), NOW - timedelta(days=3)]),
+    failing_since=st.sampled_from([NOW - timedelta(minutes=1), NOW - timedelta(days=3)]),
     may_force=st.booleans(),
     device_online=st.booleans(),
 )
@@ -28,7 +28,13 @@ intents, answers = st.sampled_from(Intent), st.sampled_from(Answer)
 
 
 def past(**more):
-    given = {"attempts": 1, "refused_at": None, "due_at": NOW, "may_force": True, "device_online": True}
+    given = {
+        "attempts": 1,
+        "refused_at": None,
+        "failing_since": NOW,
+        "may_force": True,
+        "device_online": True,
+    }
     return Past(**{**given, **more})
 
 
@@ -91,7 +97,7 @@ def test_force_is_never_chosen_without_leave_a_control_read_and_a_reason(intent,
         assert seen is not None
         assert not seen.platform_removed, "an outcome that was not read back must not be forced over"
         old_refusal = before.refused_at is not None and NOW - before.refused_at >= RULES.refusal_confirm
-        exhausted = before.attempts >= RULES.max_attempts or NOW - before.due_at > RULES.deadline
+        exhausted = before.attempts >= RULES.max_attempts or NOW - before.failing_since > RULES.deadline
         assert (answer is Answer.REFUSED and old_refusal) or exhausted
 
 

@@ -66,7 +66,8 @@ class Past:
 
     attempts: int
     refused_at: datetime | None
-    due_at: datetime
+    failing_since: datetime
+    """When its first failure was: waiting for a device is not failing."""
     may_force: bool
     """The policy allows a forced local removal."""
     device_online: bool
@@ -171,7 +172,7 @@ def decide(
         and past.refused_at is not None
         and now - past.refused_at >= rules.refusal_confirm
     )
-    exhausted = past.attempts >= rules.max_attempts or now - past.due_at > rules.deadline
+    exhausted = past.attempts >= rules.max_attempts or now - past.failing_since > rules.deadline
     if not refused and not exhausted:
         return retry
     if intent is Intent.WHATSAPP and past.may_force:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from threading import Lock
 
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.store import budgets
@@ -12,22 +13,26 @@ CALLS_PER_JOB = 3
 
 
 class Pacer:
-    """Takes tokens for this process and keeps those left over from a grant, per device."""
+    """Takes tokens for this process and keeps those left over from a grant, per device. Threads may share it."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._left: dict[int, int] = defaultdict(int)
+        self._lock = Lock()
 
     def take_jobs(self, device_id: int, most: int) -> int:
         """How many whole jobs (0 to `most`) the device's budget allows now. Blocking: call it off the loop."""
-        self._left[device_id] += self._take(device_id, most * CALLS_PER_JOB - self._left[device_id])
-        granted = min(most, self._left[device_id] // CALLS_PER_JOB)
-        self._left[device_id] -= granted * CALLS_PER_JOB
+        with self._lock:
+            missing = most * CALLS_PER_JOB - self._left[device_id]
+            self._left[device_id] += self._take(device_id, missing) if missing > 0 else 0
+            granted = min(most, self._left[device_id] // CALLS_PER_JOB)
+            self._left[device_id] -= granted * CALLS_PER_JOB
         return granted
 
     def give_back(self, device_id: int, calls: int) -> None:
         """Calls that were granted and not made."""
-        self._left[device_id] += calls
+        with self._lock:
+            self._left[device_id] += calls
 
     def wait(self, device_id: int, calls: int) -> float:
         """Seconds until the budget can grant that many calls more. Blocking."""
@@ -38,21 +43,20 @@ class Pacer:
 
     async def call(self, device_id: int) -> None:
         """Waits until one more request to the device may be made."""
-        while not self._spend(device_id):
-            granted = await asyncio.to_thread(self._take, device_id, 1)
-            self._left[device_id] += granted
-            if not granted:
-                await asyncio.sleep(await asyncio.to_thread(self.wait, device_id, 1))
+        while not await asyncio.to_thread(self._one, device_id):  # noqa: ASYNC110 - tokens come by the clock
+            seconds = await asyncio.to_thread(self.wait, device_id, 1)
+            await asyncio.sleep(seconds)
 
-    def _spend(self, device_id: int) -> bool:
-        if self._left[device_id] < 1:
-            return False
-        self._left[device_id] -= 1
+    def _one(self, device_id: int) -> bool:
+        with self._lock:
+            if not self._left[device_id]:
+                self._left[device_id] = self._take(device_id, 1)
+            if not self._left[device_id]:
+                return False
+            self._left[device_id] -= 1
         return True
 
     def _take(self, device_id: int, wanted: int) -> int:
-        if wanted < 1:
-            return 0
         with self._context.sessions.begin() as session:
             return budgets.take(
                 session, device_id, wanted, per_minute=self._context.settings.requests_per_minute

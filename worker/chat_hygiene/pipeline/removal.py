@@ -94,18 +94,18 @@ async def _call(context: Context, calls: Calls, job: Job, intent: Intent) -> Non
 def _decide(
     context: Context, job: Job, intent: Intent, answer: Answer, seen: Sight | None, *, online: bool
 ) -> Decision:
-    settings = context.settings
+    settings, now = context.settings, context.clock()
     with reading(context.sessions) as session:
         options = policies.load_by_id(session, job.policy_id).policy.delete
     past = Past(
         attempts=job.attempts + 1,
         refused_at=job.refused_at,
-        due_at=job.not_before,
+        failing_since=job.first_failed_at or now,
         may_force=options is not None and options.force_local,
         device_online=online,
     )
     rules = Rules(MAX_ATTEMPTS, JOB_DEADLINE, settings.retry_base_seconds, settings.refusal_confirm_seconds)
-    return decide(intent, answer, seen, past, rules=rules, now=context.clock(), rng=context.rng)
+    return decide(intent, answer, seen, past, rules=rules, now=now, rng=context.rng)
 
 
 async def _settle(
