@@ -43,7 +43,7 @@ class Pacer:
 
     async def call(self, device_id: int) -> None:
         """Waits until one more request to the device may be made."""
-        while not await asyncio.to_thread(self._one, device_id):  # noqa: ASYNC110 - tokens come by the clock
+        while not await asyncio.to_thread(self._one, device_id):
             seconds = await asyncio.to_thread(self.wait, device_id, 1)
             await asyncio.sleep(seconds)
 
