@@ -22,7 +22,7 @@ class Call:
     device: str | None
     wid: str | None
     body: object
-    status: int
+    status: int | None = None
 
 
 @dataclass
@@ -31,6 +31,8 @@ class Outside:
     chats: dict[str, dict[str, dict]] = field(default_factory=dict)
     removed: str = "404"
     delay: float = 0.0
+    # How long a DELETE takes to act after it was received: the caller may be dead by then.
+    slow_delete: float = 0.0
     calls: list[Call] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
     url: str = ""
@@ -98,20 +100,21 @@ def serving(world: Outside):
             body = json.loads(raw) if raw else None
             segments = parts.path.split("/")
             in_chat = len(segments) == 6 and segments[2] == "chat"
+            call = Call(
+                time.time(),
+                self.command,
+                segments[3] if len(segments) > 3 else None,
+                unquote(segments[5]) if in_chat else None,
+                body,
+            )
+            world.calls.append(call)
+            if self.command == "DELETE" and world.slow_delete:
+                time.sleep(world.slow_delete)
             with world.lock:
                 status, answer = world.answer(
                     self.command, parts.path, parse_qs(parts.query), self.headers.get("Token"), body
                 )
-                world.calls.append(
-                    Call(
-                        time.time(),
-                        self.command,
-                        segments[3] if len(segments) > 3 else None,
-                        unquote(segments[5]) if in_chat else None,
-                        body,
-                        status,
-                    )
-                )
+                call.status = status
                 text = json.dumps(answer).encode()
             if world.delay:
                 time.sleep(world.delay)

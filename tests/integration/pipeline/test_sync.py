@@ -66,7 +66,8 @@ def test_a_chat_with_nothing_but_its_id_matches_nothing(rig):
     rig.world.add_chat(DEVICE, {"id": "447700900001@c.us"})
     rig.apply(when="{not: {resolved_for: 30d}}")
     (run,) = rig.run().evaluated
-    assert (run.funnel.seen, run.funnel.matched) == (1, 0)
+    assert (run.funnel.seen, run.funnel.matched, run.queued) == (1, 0, 0)
+    assert rig.deleted() == []
 
 
 def test_odd_text_from_the_service_is_stored_and_breaks_nothing(rig):
