@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, false, true
+from sqlalchemy.sql.elements import Grouping
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,8 +21,5 @@ class Clause:
 
     def holds(self) -> ColumnElement[bool]:
         """TRUE or FALSE, never NULL: whether this clause lets the chat go."""
-        return self.sql.is_(true() if self.wanted else false())
-
-    def fails(self) -> ColumnElement[bool]:
-        """TRUE or FALSE: whether it is known to keep the chat."""
-        return self.sql.is_(false() if self.wanted else true())
+        # Grouped, because `NOT x IS TRUE` is read as `NOT (x IS TRUE)`, and an unknown x would let the chat go.
+        return Grouping(self.sql).is_(true() if self.wanted else false())

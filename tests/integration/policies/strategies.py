@@ -145,21 +145,19 @@ def towards(written, chat):
 
 @st.composite
 def inboxes(draw, policy, size=24):
-    """Chats, each with all facts and an id; half are near the policy, half are anything."""
+    """Chats, each with all facts and an id, most of them near the policy."""
     found = []
     for number in range(1, size + 1):
         chat = {"id": number, "chat_ref": f"ref_{number}", **QUIET, "labels": []}
         if "devices" in policy:
             chat["device_id"] = DEVICES[policy["devices"][0]]
-        if number % 4 == 0:
+        towards(policy["when"], chat)
+        # A sixth is anything, a third has a fact or two changed, half are as near as can be.
+        changed = []
+        if number % 6 == 0:
             changed = sorted(WILD)
-        else:
-            towards(policy["when"], chat)
-            changed = (
-                draw(st.lists(st.sampled_from(sorted(WILD)), max_size=2, unique=True)) if number % 2 else []
-            )
-            if not changed and number % 4 == 2:
-                changed = draw(st.lists(st.sampled_from(sorted(set(WILD) & set(oracle.FLAGS))), max_size=1))
+        elif number % 3 == 1:
+            changed = draw(st.lists(st.sampled_from(sorted(WILD)), min_size=1, max_size=2, unique=True))
         chat |= {name: draw(WILD[name]) for name in changed}
         if any((chat["device_id"], chat["wid"]) == (other["device_id"], other["wid"]) for other in found):
             chat["wid"] = f"{number}@c.us"
@@ -192,6 +190,54 @@ EVERY_SORT = [
     for n, (kind, pinned, locked) in enumerate(
         product(
             (None, "chat", "group", "channel", "community", "user"), (None, True, False), (None, True, False)
+        )
+    )
+]
+
+
+EVERY_ATOM = (
+    *({name: value} for name in (*oracle.FLAGS, "waiting_for_us") for value in (True, False)),
+    *({name: "30d"} for name in ("resolved_for", "inactive_for", *oracle.SINCE)),
+    {"status": "resolved"}, {"status": ["active", "pending"]}, {"kind": ["chat", "group"]}, {"whatsapp_status": "active"},
+    {"agent": "a1"}, {"department": ["A1", "a1"]}, {"chat": "ref_1"}, {"chat": ["34600000000@c.us"]},
+    {"labels": ["vip"]}, {"labels": {"none": ["vip"]}},
+)  # fmt: skip
+EVERY_PLACE = [
+    place
+    for atom in EVERY_ATOM
+    for place in (
+        {"when": atom},
+        {"when": {"not": atom}},
+        {"when": {"not": atom | {"agent": "a1"}}},
+        {"when": {"any": [atom, {"unread": True}]}},
+        {"when": {"department": "a1"}, "unless": atom},
+        {"when": {"department": "a1"}, "unless": {"not": atom}},
+        {"when": {"department": "a1"}, "unless": {"not": atom | {"agent": "a1"}}},
+        {"when": {"department": "a1"}, "unless": {"all": [atom, {"not": {"unread": True}}]}},
+        {"when": {"department": "a1"}, "keep": atom},
+        {"when": {"department": "a1"}, "keep": {"not": atom}},
+        {"when": {"department": "a1"}, "keep": {"not": atom | {"agent": "a1"}}},
+    )
+]
+"""Every condition, plain, negated and joined, in each place that decides."""
+ONE_FACT_OFF = [
+    {"id": n, "chat_ref": f"ref_{n}", **QUIET, "wid": f"{n}@c.us", "labels": [], **off}
+    for n, off in enumerate(
+        (
+            {},
+            {"labels": ["vip"]},
+            {"wid": "34600000000@c.us"},
+            *({fact: None} for fact in sorted(set(QUIET) - {"device_id", "labels"})),
+            *({fact: True} for fact in oracle.FLAGS),
+            *(
+                {fact: NOW + timedelta(seconds=1)}
+                for fact in ("status_updated_at", "first_message_at", *oracle.MESSAGES)
+            ),
+            *(
+                {fact: NOW - timedelta(days=30)}
+                for fact in ("status_updated_at", "first_message_at", *oracle.MESSAGES)
+            ),
+            *({fact: "other"} for fact in ("status", "whatsapp_status", "kind", "agent", "department")),
         )
     )
 ]

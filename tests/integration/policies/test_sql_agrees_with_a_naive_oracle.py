@@ -16,10 +16,12 @@ from integration.policies.profiles import cases
 from integration.policies.strategies import (
     ATOMS,
     DEVICES,
+    EVERY_PLACE,
     EVERY_SORT,
     LABELS,
     MIN_AGE,
     NOW,
+    ONE_FACT_OFF,
     OPENINGS,
     QUIET,
     situations,
@@ -97,6 +99,18 @@ def test_the_same_chats_match_and_each_clause_has_the_same_value(connection):
     assert matched / total >= 0.2
     for name in (*ATOMS, "any", "all", "not"):
         assert seen[name] >= ({True, False} if name == "labels" else {True, False, None}), (name, seen[name])
+
+
+def test_every_condition_in_every_place_with_one_fact_off(connection):
+    insert_chats(connection, ONE_FACT_OFF)
+    for place in EVERY_PLACE:
+        policy = {"name": "p", "schedule": "0 3 * * *", **place}
+        keeps = [{"name": "k", "action": "keep", "when": policy.pop("keep")}] if "keep" in policy else []
+        found = set(connection.scalars(select(chats.c.id).where(compiled(policy, keeps).matches())))
+        expected = {
+            chat["id"] for chat in ONE_FACT_OFF if oracle.matches(policy, keeps, chat, NOW, MIN_AGE, DEVICES)
+        }
+        assert found == expected, place
 
 
 def test_naming_a_fact_opens_only_the_branch_that_names_it(connection):
