@@ -14,6 +14,7 @@ from chat_hygiene.providers.fake.faults import Fault
 from contract.breakdowns import BREAKDOWNS, BROKEN_JSON, SLOWNESS
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
+LATER = NOW + timedelta(minutes=5)
 TOKEN = "s3cr3t-T0ken-that-must-never-show"
 WID = "447700900123@c.us"
 ODD_IDS = [
@@ -111,7 +112,7 @@ class ProviderConformance:
         with pytest.raises(errors.NotFoundError):
             await stage.reader.chats("no-such-number", page=0, size=10)
         with pytest.raises(errors.NotFoundError):
-            await stage.deleter.delete(stage.device, WID, from_whatsapp=True, force=False)
+            await stage.deleter.delete(stage.device, WID, from_whatsapp=True, force=False, not_after=LATER)
 
     async def test_a_key_that_is_refused_is_unauthorized_and_says_what_to_check(self, stage: Stage):
         stage.revoke_token()
@@ -136,7 +137,7 @@ class ProviderConformance:
         stage.add_chat(WID)
         stage.script(fault)
         with pytest.raises(errors.ProviderError) as caught:
-            await stage.deleter.delete(stage.device, WID, from_whatsapp=True, force=False)
+            await stage.deleter.delete(stage.device, WID, from_whatsapp=True, force=False, not_after=LATER)
         assert type(caught.value) is expected
         assert stage.calls() == 1, "nothing is repeated below the job"
 
@@ -146,7 +147,7 @@ class ProviderConformance:
         stage.script(fault)
         for attempt in (
             stage.hurried_reader.chat(stage.device, WID),
-            stage.hurried_deleter.delete(stage.device, WID, from_whatsapp=True, force=False),
+            stage.hurried_deleter.delete(stage.device, WID, from_whatsapp=True, force=False, not_after=LATER),
         ):
             with pytest.raises(errors.UnknownOutcomeError, match="no whole answer within") as caught:
                 await attempt
@@ -176,15 +177,27 @@ class ProviderConformance:
     async def test_a_deletion_removes_what_was_asked(self, stage: Stage, from_whatsapp, force, expected):
         stage.add_chat(WID)
         stage.add_chat("bystander@c.us")
-        await stage.deleter.delete(stage.device, WID, from_whatsapp=from_whatsapp, force=force)
+        await stage.deleter.delete(
+            stage.device, WID, from_whatsapp=from_whatsapp, force=force, not_after=LATER
+        )
         assert stage.where(WID) == expected
         assert stage.where("bystander@c.us") == (True, True)
 
     async def test_force_alone_is_a_mistake_of_the_caller(self, stage: Stage):
         stage.add_chat(WID)
         with pytest.raises(ValueError, match="force"):
-            await stage.deleter.delete(stage.device, WID, from_whatsapp=False, force=True)
+            await stage.deleter.delete(stage.device, WID, from_whatsapp=False, force=True, not_after=LATER)
         assert stage.calls() == 0
+
+    async def test_a_delete_that_could_leave_only_too_late_is_not_sent(self, stage):
+        stage.add_chat(WID)
+        before = stage.calls()
+        with pytest.raises(errors.TooLateError):
+            await stage.deleter.delete(
+                stage.device, WID, from_whatsapp=True, force=False, not_after=NOW - timedelta(seconds=1)
+            )
+        assert stage.calls() == before
+        assert stage.where(WID) == (True, True)
 
     async def test_a_refusal_by_whatsapp_is_permanent_and_force_gets_past_it_on_the_platform_only(
         self, stage: Stage
@@ -192,17 +205,17 @@ class ProviderConformance:
         stage.add_chat(WID)
         stage.refuse(WID)
         with pytest.raises(errors.RefusedError) as caught:
-            await stage.deleter.delete(stage.device, WID, from_whatsapp=True, force=False)
+            await stage.deleter.delete(stage.device, WID, from_whatsapp=True, force=False, not_after=LATER)
         assert caught.value.permanent
         assert stage.where(WID) == (True, True)
-        await stage.deleter.delete(stage.device, WID, from_whatsapp=True, force=True)
+        await stage.deleter.delete(stage.device, WID, from_whatsapp=True, force=True, not_after=LATER)
         assert stage.where(WID) == (False, True)
 
     async def test_an_offline_number_deletes_nothing_in_whatsapp(self, stage: Stage):
         stage.add_chat(WID)
         stage.go_offline()
         with pytest.raises(errors.UnknownOutcomeError) as caught:
-            await stage.deleter.delete(stage.device, WID, from_whatsapp=True, force=False)
+            await stage.deleter.delete(stage.device, WID, from_whatsapp=True, force=False, not_after=LATER)
         assert caught.value.status == 503
         assert stage.where(WID) == (True, True)
 
@@ -210,14 +223,14 @@ class ProviderConformance:
     @pytest.mark.parametrize("status", [200, 202])
     async def test_any_2xx_is_good_for_a_deletion_whatever_its_body(self, stage: Stage, status, answer):
         stage.script(faults.status(status, answer))
-        await stage.deleter.delete(stage.device, WID, from_whatsapp=True, force=False)
+        await stage.deleter.delete(stage.device, WID, from_whatsapp=True, force=False, not_after=LATER)
 
     @pytest.mark.parametrize("wid", ODD_IDS)
     async def test_an_id_reaches_exactly_its_chat_whatever_its_characters(self, stage: Stage, wid: str):
         stage.add_chat("a")
         stage.add_chat(wid)
         assert (await stage.reader.chat(stage.device, wid)).wid == wid
-        await stage.deleter.delete(stage.device, wid, from_whatsapp=True, force=False)
+        await stage.deleter.delete(stage.device, wid, from_whatsapp=True, force=False, not_after=LATER)
         assert (stage.where(wid), stage.where("a")) == ((False, False), (True, True))
 
     @pytest.mark.parametrize("segment", ["", ".", "..", "\ud800"])
@@ -226,8 +239,8 @@ class ProviderConformance:
             stage.reader.chat(stage.device, segment),
             stage.reader.chats(segment, page=0, size=1),
             stage.reader.device(segment),
-            stage.deleter.delete(stage.device, segment, from_whatsapp=True, force=False),
-            stage.deleter.delete(segment, WID, from_whatsapp=True, force=False),
+            stage.deleter.delete(stage.device, segment, from_whatsapp=True, force=False, not_after=LATER),
+            stage.deleter.delete(segment, WID, from_whatsapp=True, force=False, not_after=LATER),
         ):
             with pytest.raises(errors.RefusedError):
                 await call
@@ -276,7 +289,7 @@ class ProviderConformance:
         stage.script(BREAKDOWNS[breakdown][0])
         attempts: list[Callable] = [
             lambda: stage.reader.chat(stage.device, WID),
-            lambda: stage.deleter.delete(stage.device, WID, from_whatsapp=True, force=False),
+            lambda: stage.deleter.delete(stage.device, WID, from_whatsapp=True, force=False, not_after=LATER),
         ]
         for attempt in attempts:
             with pytest.raises(errors.ProviderError) as caught:

@@ -18,7 +18,7 @@ from chat_hygiene.providers.fake.server import serve
 from chat_hygiene.providers.fake.world import World
 from chat_hygiene.providers.registry import open_deleter, open_reader
 from chat_hygiene.settings import Settings, load_settings
-from contract.conformance import NOW, TOKEN, WID, ProviderConformance, everything_told
+from contract.conformance import LATER, NOW, TOKEN, WID, ProviderConformance, everything_told
 
 DEVICE = "61b37a069cba0c15d6c89757"
 
@@ -100,7 +100,7 @@ pytestmark = pytest.mark.anyio
 )
 async def test_the_flags_travel_in_a_json_body_and_no_flag_means_no_body(stage, from_whatsapp, force, body):
     stage.add_chat(WID)
-    await stage.deleter.delete(DEVICE, WID, from_whatsapp=from_whatsapp, force=force)
+    await stage.deleter.delete(DEVICE, WID, from_whatsapp=from_whatsapp, force=force, not_after=LATER)
     (seen,) = stage.world.seen()
     assert seen.call.body == body
     assert seen.call.method == "DELETE"
@@ -157,7 +157,7 @@ async def test_nothing_was_sent_when_no_connection_could_be_made():
     for url in (f"http://127.0.0.1:{port}/v1", "https://no-such-host.invalid/v1"):
         deleter = open_deleter(settings_for(url), lambda: NOW)
         with pytest.raises(errors.UnavailableError, match="nothing was sent") as caught:
-            await deleter.delete(DEVICE, WID, from_whatsapp=True, force=False)
+            await deleter.delete(DEVICE, WID, from_whatsapp=True, force=False, not_after=LATER)
         assert not caught.value.unknown_outcome
         assert "CHAT_HYGIENE_API_URL" in caught.value.fix
         assert TOKEN not in everything_told(caught.value)

@@ -56,11 +56,11 @@ class Rig:
             database_url=self.database_url,
             api_url=f"{self.url}/v1",
             api_token=self.world.token or "revoked",
-            pseudonym_key="p" * 32,
             audit_key="a" * 32,
             actor="tester",
             requests_per_minute=60000,
             **{
+                "pseudonym_key": "p" * 32,
                 "read_deadline_seconds": 5,
                 "delete_deadline_seconds": 5,
                 "lease_seconds": 20,

@@ -37,6 +37,7 @@ def claim(context):
             session,
             1,
             5,
+            mine=jobs.of_policies(None),
             now=context.clock(),
             lease=context.settings.lease_seconds,
             owner=context.owner,
@@ -85,7 +86,7 @@ def test_an_old_read_does_not_pass(claimed):
     context, job, wid = claimed
     now = context.clock()
     late = gate.run(context, job, matching(context, wid), read_at=now - timedelta(seconds=5.1), now=now)
-    assert late == gate.Refusal("read too old")
+    assert late == gate.Refusal("read too old", waits=True)
 
 
 def test_a_read_that_grew_old_before_the_call_is_read_again(rig):
@@ -178,5 +179,5 @@ def test_every_delete_goes_through_the_one_gate():
         "registry.open_deleter": {"wiring/running.py"},
     }
     source = (PACKAGE / "pipeline/removal.py").read_text(encoding="utf-8")
-    assert source.index("gate.run") < source.index("await _call(context, calls, job, verdict.intent)")
+    assert source.index("gate.run") < source.index("await _call(context, calls, job, verdict.intent,")
     assert source.count("_call(") == 2, "one definition, one caller"

@@ -1,13 +1,25 @@
 """What answers and reads mean: each case of the protocol, and the laws over all of them."""
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat_hygiene.core.decisions import Answer, Intent, Past, Rules, Sight, backoff, decide, outcome, sight
+from chat_hygiene.core.decisions import (
+    Answer,
+    Intent,
+    Past,
+    Rules,
+    Sight,
+    backoff,
+    decide,
+    outcome,
+    sight,
+    unreadable,
+)
 from chat_hygiene.core.facts import ChatFacts
 from chat_hygiene.core.states import JobEvent
 
@@ -22,6 +34,7 @@ pasts = st.builds(
     refused_at=st.sampled_from([None, NOW - timedelta(hours=1), NOW - timedelta(seconds=5)]),
     failing_since=st.sampled_from([NOW - timedelta(minutes=1), NOW - timedelta(days=3)]),
     may_force=st.booleans(),
+    earlier=st.none() | st.sampled_from(Intent),
     device_online=st.booleans(),
 )
 intents, answers = st.sampled_from(Intent), st.sampled_from(Answer)
@@ -34,6 +47,7 @@ def past(**more):
         "failing_since": NOW,
         "may_force": True,
         "device_online": True,
+        "earlier": None,
     }
     return Past(**{**given, **more})
 
@@ -106,7 +120,8 @@ def test_deleted_needs_the_whatsapp_side_and_local_removal_is_debt(intent, answe
     found = decided(intent, answer, seen, before)
     if found.event is JobEvent.CONFIRM_DELETED:
         assert found.whatsapp_state in {"not_asked", "confirmed", "reported"}
-        assert (found.whatsapp_state == "not_asked") == (intent is Intent.PLATFORM)
+        doer = before.earlier if before.earlier and not answer.may_have_acted else intent
+        assert (found.whatsapp_state == "not_asked") == (doer is Intent.PLATFORM)
         assert found.debt_reason is None
     if found.event is JobEvent.CONFIRM_LOCAL:
         assert found.debt_reason is not None
@@ -116,8 +131,23 @@ def test_deleted_needs_the_whatsapp_side_and_local_removal_is_debt(intent, answe
 
 @given(intents, st.sampled_from([Answer.GONE, Answer.REFUSED, Answer.CONFLICT]), sights, pasts)
 def test_a_call_that_did_not_act_is_never_credited_with_a_removal(intent, answer, seen, before):
-    found = decided(intent, answer, seen, before)
+    found = decided(intent, answer, seen, replace(before, earlier=None))
     assert found.event not in {JobEvent.CONFIRM_DELETED, JobEvent.CONFIRM_LOCAL}
+
+
+@pytest.mark.parametrize(
+    ("earlier", "event"),
+    [(Intent.WHATSAPP, JobEvent.CONFIRM_DELETED), (Intent.FORCE, JobEvent.CONFIRM_LOCAL)],
+)
+def test_a_removal_after_an_earlier_call_that_may_have_acted_is_that_calls_doing(earlier, event):
+    assert decided(earlier, Answer.GONE, GONE, past(earlier=earlier)).event is event
+
+
+def test_a_chat_that_cannot_be_read_fails_in_the_end_and_is_never_forced():
+    rng = random.Random(1)
+    for attempts, event in ((1, JobEvent.RETRY), (5, JobEvent.GIVE_UP)):
+        found = unreadable(past(attempts=attempts), rules=RULES, now=NOW, rng=rng)
+        assert (found.event, found.force_next) == (event, False)
 
 
 @given(st.integers(1, 40), st.randoms(use_true_random=False))

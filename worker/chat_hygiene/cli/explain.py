@@ -106,14 +106,16 @@ def _fact(column: str) -> str:
 
 
 def _facts(verdict: "Verdict") -> dict[str, Any]:
+    # Every fact that is text was typed or made elsewhere, and the chat's id is a phone number.
+    return {fact: _masked(value) for fact, value in verdict.facts.items() if fact != "wid"}
+
+
+def _masked(value: Any) -> Any:  # noqa: ANN401 - a fact
     from chat_hygiene.store.pseudonyms import mask_numbers
 
-    # Every fact that is text was typed or made elsewhere, and the chat's id is a phone number.
-    return {
-        fact: mask_numbers(value) if isinstance(value, str) else value
-        for fact, value in verdict.facts.items()
-        if fact != "wid"
-    }
+    if isinstance(value, list):
+        return [_masked(each) for each in value]
+    return mask_numbers(value) if isinstance(value, str) else value
 
 
 def _value(value: object, now: datetime) -> str:
@@ -124,9 +126,7 @@ def _value(value: object, now: datetime) -> str:
     if isinstance(value, datetime):
         return f"{span(now - value)} ago" if value <= now else f"in {span(value - now)}"
     if isinstance(value, list):
-        from chat_hygiene.store.pseudonyms import mask_numbers
-
-        return ", ".join(mask_numbers(str(each)) for each in value) or "none"
+        return ", ".join(map(str, value)) or "none"
     return str(value)
 
 

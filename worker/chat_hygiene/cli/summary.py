@@ -77,6 +77,11 @@ def _waiting(waiting: "Waiting") -> Iterator[tuple[int, str]]:
         yield waiting.later, f"leave later, the first at {instant(waiting.next_at)}"
     if waiting.retrying:
         yield waiting.retrying, "failed for now, to be tried again: see chat-hygiene jobs list --state queued"
+    if waiting.elsewhere:
+        yield (
+            waiting.elsewhere,
+            "in another worker's hands: if it died, a run takes them back when the lease ends",
+        )
     if waiting.stuck:
         yield waiting.stuck, "due, but their number cannot be used now: see chat-hygiene doctor"
 

@@ -70,6 +70,8 @@ class Past:
     """When its first failure was: waiting for a device is not failing."""
     may_force: bool
     """The policy allows a forced local removal."""
+    earlier: Intent | None
+    """A call before this one that may have acted, and whose effect was not seen yet."""
     device_online: bool
     """A control read on the same device was good and WhatsApp is reachable through it."""
 
@@ -102,6 +104,9 @@ STILL_LISTED = "still_listed"
 REFUSED = "refused"
 CONFLICT = "conflict"
 NO_ANSWER = "no_answer"
+UNREADABLE = "unreadable"
+LOST = "lost"
+"""The process died with a call out."""
 ERRORS = {
     Answer.ACCEPTED: STILL_LISTED,
     Answer.REFUSED: REFUSED,
@@ -156,10 +161,12 @@ def decide(
     when attempts or the deadline are exhausted, and only with a good control read on an online device.
     """
     if seen is not None and seen.platform_removed:
+        if past.earlier is not None and not answer.may_have_acted:
+            return outcome(past.earlier, Answer.LOST, seen)
         return outcome(intent, answer, seen)
     retry = Decision(
         JobEvent.RETRY,
-        error=ERRORS.get(answer, NO_ANSWER),
+        error=ERRORS.get(answer, NO_ANSWER) if seen is not None else NO_ANSWER,
         next_attempt_at=now + backoff(past.attempts, rules.retry_base, rng),
         refused_at=past.refused_at,
     )
@@ -182,3 +189,11 @@ def decide(
     if intent is Intent.FORCE and past.attempts < 2 * rules.max_attempts:
         return retry
     return Decision(JobEvent.GIVE_UP, error=retry.error, refused_at=past.refused_at)
+
+
+def unreadable(past: Past, *, rules: Rules, now: datetime, rng: random.Random) -> Decision:
+    """The service refuses to show this chat, or shows something else: a counted failure, and never a reason to force."""
+    if past.attempts >= rules.max_attempts:
+        return Decision(JobEvent.GIVE_UP, error=UNREADABLE, refused_at=past.refused_at)
+    wait = backoff(past.attempts, rules.retry_base, rng)
+    return Decision(JobEvent.RETRY, error=UNREADABLE, next_attempt_at=now + wait, refused_at=past.refused_at)

@@ -103,9 +103,9 @@ class RefusedError(ProviderError):
 
 
 class RateLimitedError(ProviderError):
-    """429. `retry_at` is when the server allows the next call, or None when it did not say."""
+    """429. `retry_at` is when the server allows the next call."""
 
-    def __init__(self, message: str, *, retry_at: datetime | None, **more: str) -> None:
+    def __init__(self, message: str, *, retry_at: datetime, **more: str) -> None:
         super().__init__(message, status=429, fix=more.get("fix", ""), code=more.get("code"))
         self.retry_at = retry_at
 
@@ -116,6 +116,10 @@ class ConflictError(ProviderError):
 
 class UnavailableError(ProviderError):
     """The service did not do it: no connection could be made, so nothing was sent."""
+
+
+class TooLateError(ProviderError):
+    """The request could not leave in time: the read that it stands on grew too old. Nothing was sent."""
 
 
 class UnknownOutcomeError(ProviderError):

@@ -54,6 +54,7 @@ MOVES: dict[tuple[JobState, JobEvent], JobState] = {
     (_S.QUEUED, _E.CLAIM): _S.LEASED,
     (_S.QUEUED, _E.CANCEL): _S.CANCELLED,
     (_S.LEASED, _E.RELEASE): _S.QUEUED,
+    (_S.LEASED, _E.RETRY): _S.QUEUED,
     (_S.LEASED, _E.CANCEL): _S.CANCELLED,
     (_S.LEASED, _E.INTEND): _S.SENT,
     # From leased an outcome is possible too: the fresh read shows it (gone before us, or after an earlier intent).

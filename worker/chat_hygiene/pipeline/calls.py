@@ -5,17 +5,19 @@ costs the job no attempt.
 """
 
 import asyncio
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chat_hygiene.core.decisions import Answer, Intent
 from chat_hygiene.core.errors import (
+    BadAnswerError,
     ConflictError,
     NotFoundError,
     ProviderError,
     RateLimitedError,
     RefusedError,
+    TooLateError,
     UnauthorizedError,
-    UnavailableError,
 )
 from chat_hygiene.core.facts import ChatFacts, DeviceFacts
 from chat_hygiene.pipeline.context import Context
@@ -24,7 +26,6 @@ from chat_hygiene.providers.base import Deleter, Reader
 from chat_hygiene.store import devices
 from chat_hygiene.store.jobs import Job
 
-RATE_LIMIT_PAUSE = timedelta(seconds=60)
 # A good answer from a device vouches for it this long when a chat of it reads 404.
 VOUCHED = timedelta(seconds=60)
 
@@ -37,15 +38,26 @@ class DeviceFaultError(Exception):
         self.reason, self.until = reason, until
 
 
+class UnreadableError(Exception):
+    """The service will not show this chat, or showed something else: the chat is at fault, not its device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What the DELETE call gave, and the service's own error code if it sent one."""
+
+    answer: Answer
+    code: str | None = None
+
+
 def note_fault(context: Context, device_id: int, error: ProviderError) -> DeviceFaultError:
     """Stores in the device's row what an error means for all its calls."""
     now = context.clock()
     with context.sessions.begin() as session:
         match error:
             case RateLimitedError(retry_at=at):
-                until = at or now + RATE_LIMIT_PAUSE
-                devices.pause(session, device_id, until)
-                return DeviceFaultError("rate limited", until)
+                devices.pause(session, device_id, at)
+                return DeviceFaultError("rate limited", at)
             case UnauthorizedError():
                 reason = "plan" if error.status == 402 else "key"
                 devices.block(session, device_id, reason, now=now, actor=context.actor)
@@ -67,7 +79,10 @@ class Calls:
         self._troubled: set[int] = set()
 
     async def read(self, job: Job) -> ChatFacts | None:
-        """The chat as it is now; None when it is gone from a device that is there."""
+        """The chat as it is now; None when it is gone from a device that is there.
+
+        Raises DeviceFaultError, or UnreadableError for what reading again will not change.
+        """
         try:
             facts = await self._reader.chat(job.device, job.wid)
         except NotFoundError:
@@ -75,6 +90,8 @@ class Calls:
             if last is None or self._context.clock() - last > VOUCHED:
                 await self.device(job)
             return None
+        except (RefusedError, BadAnswerError):
+            raise UnreadableError from None
         except ProviderError as error:
             raise await self._fault(job, error) from None
         await self._good(job)
@@ -91,24 +108,33 @@ class Calls:
         await self._good(job)
         return facts
 
-    async def delete(self, job: Job, intent: Intent) -> Answer:
+    async def delete(self, job: Job, intent: Intent, *, not_after: datetime) -> Answered:
         """Makes the one call. Raises DeviceFaultError only when it certainly did not act."""
         try:
             await self._deleter.delete(
-                job.device, job.wid, from_whatsapp=intent is not Intent.PLATFORM, force=intent is Intent.FORCE
+                job.device,
+                job.wid,
+                from_whatsapp=intent is not Intent.PLATFORM,
+                force=intent is Intent.FORCE,
+                not_after=not_after,
             )
-        except (RateLimitedError, UnauthorizedError, UnavailableError) as error:
-            raise await self._fault(job, error) from None
-        except NotFoundError:
-            return Answer.GONE
-        except ConflictError:
-            return Answer.CONFLICT
-        except RefusedError:
-            return Answer.REFUSED
+        except TooLateError:
+            raise DeviceFaultError("read too old", self._soon()) from None
+        except NotFoundError as error:
+            return Answered(Answer.GONE, error.code)
+        except ConflictError as error:
+            return Answered(Answer.CONFLICT, error.code)
+        except RefusedError as error:
+            return Answered(Answer.REFUSED, error.code)
         except ProviderError as error:
-            await self._fault(job, error)
-            return Answer.UNKNOWN
-        return Answer.ACCEPTED
+            fault = await self._fault(job, error)
+            if not error.unknown_outcome:
+                raise fault from None
+            return Answered(Answer.UNKNOWN, error.code)
+        return Answered(Answer.ACCEPTED)
+
+    def _soon(self) -> datetime:
+        return self._context.clock() + self._context.settings.retry_base_seconds * self._context.rng.random()
 
     async def _fault(self, job: Job, error: ProviderError) -> DeviceFaultError:
         self._troubled.add(job.device_id)

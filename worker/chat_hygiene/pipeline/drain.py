@@ -6,10 +6,12 @@ is due within the horizon; a long-lived worker calls it again.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement
 
 from chat_hygiene.pipeline import reconcile, removal
 from chat_hygiene.pipeline.calls import Calls
@@ -22,6 +24,9 @@ from chat_hygiene.store.engine import reading
 from chat_hygiene.store.jobs import Job
 
 PER_DEVICE = 8
+STALLED = timedelta(minutes=5)
+"""A device whose jobs are only handed back for so long is left to a later drain."""
+BUDGET_LOOK = timedelta(seconds=10)
 
 Progress = Callable[[int], None]
 """Called with the number of jobs worked so far."""
@@ -42,20 +47,32 @@ async def run(
     *,
     pacer: Pacer,
     horizon: timedelta,
+    policies: Collection[int] | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Works due jobs until none is due within `horizon` from now."""
-    return await _Drain(context, reader, deleter, pacer, progress).run(horizon)
+    """Works due jobs, of these policies only if given, until none is due within `horizon` from now.
+
+    Longer waits it sits out only for a call that may still be at work after its process died.
+    """
+    return await _Drain(context, reader, deleter, pacer, jobs.of_policies(policies), progress).run(horizon)
 
 
 class _Drain:
     def __init__(
-        self, context: Context, reader: Reader, deleter: Deleter, pacer: Pacer, progress: Progress | None
+        self,
+        context: Context,
+        reader: Reader,
+        deleter: Deleter,
+        pacer: Pacer,
+        mine: ColumnElement[bool],
+        progress: Progress | None,
     ) -> None:
         self._context, self._reader, self._pacer, self._progress = context, reader, pacer, progress
+        self._mine = mine
+        self._stalled_since: dict[int, datetime] = {}
         self._calls = Calls(context, reader, deleter, pacer)
         self._active: Counter[int] = Counter()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[bool]] = set()
         self._worked = 0
         self._freed = asyncio.Event()
 
@@ -76,9 +93,10 @@ class _Drain:
                 return Report(self._worked, reason)
             for job in await asyncio.to_thread(self._claim):
                 self._start(job)
-            wake = await asyncio.to_thread(self._wake_at)
+            wake, unanswered = await asyncio.to_thread(self._wake_at)
             now = self._context.clock()
-            if not self._tasks and (wake is None or wake - now > horizon):
+            patience = max(horizon, self._context.settings.delete_deadline_seconds) if unanswered else horizon
+            if not self._tasks and (wake is None or wake - now > patience):
                 return Report(self._worked)
             await self._rest(None if wake is None else max(0.0, (wake - now).total_seconds()))
 
@@ -91,11 +109,18 @@ class _Drain:
         task = asyncio.create_task(removal.run(self._context, self._calls, job))
         self._active[job.device_id] += 1
         self._tasks.add(task)
-        task.add_done_callback(lambda _: self._ended(job))
+        task.add_done_callback(lambda ended: self._ended(job, ended))
 
-    def _ended(self, job: Job) -> None:
+    def _ended(self, job: Job, task: asyncio.Task[bool]) -> None:
         self._active[job.device_id] -= 1
-        self._worked += 1
+        if task.cancelled() or task.exception() is not None:
+            self._freed.set()
+            return
+        if task.result():
+            self._stalled_since.pop(job.device_id, None)
+            self._worked += 1
+        else:
+            self._stalled_since.setdefault(job.device_id, self._context.clock())
         self._freed.set()
         if self._progress:
             self._progress(self._worked)
@@ -114,20 +139,24 @@ class _Drain:
             stop = switches.stopped(session)
         return None if stop is None else f"stopped by {stop.actor}"
 
-    def _ready(self, device: devices.Device, now: datetime) -> bool:
-        return device.online and device.blocked_reason is None and device.waits_until(now) is None
+    def _workable(self, device: devices.Device, now: datetime) -> bool:
+        stalled = self._stalled_since.get(device.id)
+        patient = stalled is None or now - stalled < STALLED
+        return device.online and device.blocked_reason is None and patient
 
     def _claim(self) -> list[Job]:
         """A batch from every device that has due jobs, may be called, and has room and budget."""
         context, now = self._context, self._context.clock()
         with reading(context.sessions) as session:
-            due = [device_id for device_id, at in jobs.due_by_device(session).items() if at <= now]
-            ready = [device for device in devices.load(session, due) if self._ready(device, now)]
+            due = [each for each, at in jobs.due_by_device(session, mine=self._mine).items() if at <= now]
+            workable = [device for device in devices.load(session, due) if self._workable(device, now)]
             lease = jobs.first_lease_end(session, others_than=context.owner)
         if lease is not None and lease <= now:
             reconcile.run(context, now=now)
         claimed: list[Job] = []
-        for device in ready:
+        for device in workable:
+            if device.waits_until(now) is not None:
+                continue
             room = PER_DEVICE - self._active[device.id]
             granted = self._pacer.take_jobs(device.id, room) if room > 0 else 0
             if not granted:
@@ -137,6 +166,7 @@ class _Drain:
                     session,
                     device.id,
                     granted,
+                    mine=self._mine,
                     now=now,
                     lease=context.settings.lease_seconds,
                     owner=context.owner,
@@ -146,14 +176,13 @@ class _Drain:
             claimed += taken
         return claimed
 
-    def _wake_at(self) -> datetime | None:
-        """When something can be done next that cannot be done now."""
+    def _wake_at(self) -> tuple[datetime | None, bool]:
+        """When something can be done next that cannot be done now; and whether an unanswered call is waited out."""
         now = self._context.clock()
         with reading(self._context.sessions) as session:
-            due = jobs.due_by_device(session)
-            rows = [
-                row for row in devices.load(session, list(due)) if row.online and row.blocked_reason is None
-            ]
+            due = jobs.due_by_device(session, mine=self._mine)
+            rows = [row for row in devices.load(session, list(due)) if self._workable(row, now)]
+            unanswered = jobs.unanswered(session, mine=self._mine)
             lease = jobs.first_lease_end(session, others_than=self._context.owner)
         instants = [] if lease is None else [lease]
         for device in rows:
@@ -161,6 +190,7 @@ class _Drain:
                 continue
             at = max(due[device.id], device.waits_until(now) or now)
             if at <= now:
-                at = now + timedelta(seconds=self._pacer.wait(device.id, CALLS_PER_JOB))
+                # Due, and the budget alone is in the way: however small it is, a run does not give up for it.
+                at = now + min(timedelta(seconds=self._pacer.wait(device.id, CALLS_PER_JOB)), BUDGET_LOOK)
             instants.append(at)
-        return min(instants, default=None)
+        return min(instants, default=None), unanswered

@@ -43,7 +43,9 @@ class Report:
     @property
     def safety_stop(self) -> bool:
         """Whether something kept the run from what the policy says."""
-        return self.state == "failed" or self.deferred > 0 or self.reason in SAFETY_REASONS
+        return self.state == "failed" or (
+            self.mode == "enforce" and (self.deferred > 0 or self.reason in SAFETY_REASONS)
+        )
 
 
 def run(context: Context, name: str, *, trigger: str, slot: datetime, now: datetime) -> Report:

@@ -34,9 +34,10 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """No call. `clause` says what failed; None when the job is another worker's by now."""
+    """No call. `clause` says what failed; None when the job is another worker's by now. `waits`: it was handed back."""
 
     clause: str | None
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def run(context: Context, job: Job, facts: ChatFacts, *, read_at: datetime, now:
                 return Pass(verdict)
             case _Wait(reason, until):
                 move(JobEvent.RELEASE, {"reason": reason}, next_attempt_at=until)
-                return Refusal(reason)
+                return Refusal(reason, waits=True)
             case clause:
                 move(JobEvent.CANCEL, {"clause": clause})
                 return Refusal(clause)
@@ -133,7 +134,8 @@ def _device_waits(
         return _Wait("device", now + context.settings.retry_base_seconds)
     if (until := device.waits_until(now)) is not None:
         return _Wait("device", until)
-    return _Wait("read too old", now) if now - read_at > MAX_READ_AGE else None
+    soon = now + context.settings.retry_base_seconds
+    return _Wait("read too old", soon) if now - read_at > MAX_READ_AGE else None
 
 
 def _intent(policy: Policy, job: Job) -> Intent:

@@ -8,12 +8,11 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
+from chat_hygiene.core.decisions import LOST
 from chat_hygiene.core.states import JobEvent, JobState
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.settings import MAX_CRASHES
 from chat_hygiene.store import jobs, moves
-
-LOST = "lost"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ outcome was not read, and hands the job back, without counting an attempt, when 
 """
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -19,28 +20,35 @@ from chat_hygiene.core.decisions import (
     decide,
     outcome,
     sight,
+    unreadable,
 )
 from chat_hygiene.core.states import JobEvent
 from chat_hygiene.pipeline import gate
-from chat_hygiene.pipeline.calls import Calls, DeviceFaultError
+from chat_hygiene.pipeline.calls import Answered, Calls, DeviceFaultError, UnreadableError
 from chat_hygiene.pipeline.context import Context
-from chat_hygiene.pipeline.reconcile import LOST
 from chat_hygiene.settings import JOB_DEADLINE, MAX_ATTEMPTS, MAX_READ_AGE
-from chat_hygiene.store import moves, policies
+from chat_hygiene.store import jobs, moves, policies
 from chat_hygiene.store.engine import reading
 from chat_hygiene.store.jobs import Job
 
 
-async def run(context: Context, calls: Calls, job: Job) -> None:
-    """Works one leased job to its next resting state."""
+async def run(context: Context, calls: Calls, job: Job) -> bool:
+    """Works one leased job to its next resting state. False when it was only handed back: its device is at fault."""
     try:
-        await _remove(context, calls, job)
+        return await _remove(context, calls, job)
     except DeviceFaultError as fault:
         values = {"next_attempt_at": fault.until}
         await _move(context, job, JobEvent.RELEASE, values=values, detail={"reason": fault.reason})
+        return False
+    except UnreadableError:
+        decision = unreadable(
+            _past(context, job), rules=_rules(context), now=context.clock(), rng=context.rng
+        )
+        await _settle(context, job, decision, attempts=job.attempts + 1)
+        return True
 
 
-async def _remove(context: Context, calls: Calls, job: Job) -> None:
+async def _remove(context: Context, calls: Calls, job: Job) -> bool:
     read_at = context.clock()
     facts = await calls.read(job)
     seen = sight(facts)
@@ -48,71 +56,76 @@ async def _remove(context: Context, calls: Calls, job: Job) -> None:
         # After an earlier intent of ours its doing; before any, somebody else's.
         earlier = (Intent.PLATFORM, Answer.GONE) if job.intent is None else (job.intent, Answer.LOST)
         await _settle(context, job, outcome(*earlier, seen), attempts=job.attempts)
-        return
+        return True
     if (until := _still_out(context, job)) > context.clock():
         raise DeviceFaultError("an earlier call may still be at work", until)
     verdict = await asyncio.to_thread(gate.run, context, job, facts, read_at=read_at, now=context.clock())
     if isinstance(verdict, gate.Refusal):
-        return
-    if context.clock() - read_at > MAX_READ_AGE:
-        await _withdraw(context, job, DeviceFaultError("read too old", context.clock()))
-        return
-    await _call(context, calls, job, verdict.intent)
+        return not verdict.waits
+    return await _call(context, calls, job, verdict.intent, not_after=read_at + MAX_READ_AGE)
 
 
 def _still_out(context: Context, job: Job) -> datetime:
     """Until when an earlier call without an answer could still act."""
-    if job.intent_at is None or job.intent is None or job.error_class not in {LOST, NO_ANSWER}:
+    if job.intent_at is None or job.intent is None or job.error_class not in jobs.UNANSWERED:
         return context.clock()
     return job.intent_at + context.settings.delete_deadline_seconds
 
 
-async def _call(context: Context, calls: Calls, job: Job, intent: Intent) -> None:
+async def _call(context: Context, calls: Calls, job: Job, intent: Intent, *, not_after: datetime) -> bool:
     try:
-        answer = await calls.delete(job, intent)
+        answered = await calls.delete(job, intent, not_after=not_after)
     except DeviceFaultError as fault:
-        await _withdraw(context, job, fault)
-        return
+        # The call was not made, or certainly did not act: the job waits as it was before.
+        values = {"next_attempt_at": fault.until, **_before(job)}
+        await _move(context, job, JobEvent.WITHDRAW, values=values, detail={"reason": fault.reason})
+        return False
+    answer = answered.answer
     seen: Sight | None = None
     online = False
-    try:
+    # Where reading back fails, nothing is known, or there is no control read to stand on: the next attempt reads first.
+    with suppress(DeviceFaultError, UnreadableError):
         seen = sight(await calls.read(job))
         if not seen.platform_removed:
             online = (await calls.device(job)).online
             if answer is Answer.UNKNOWN and not online:
-                # Untouched, on a device that is offline: the device failed, not this attempt.
+                # Untouched so far, on a device that is offline: the device failed, and no attempt is counted.
                 soon = context.clock() + context.settings.retry_base_seconds
-                await _withdraw(context, job, DeviceFaultError("offline", soon))
-                return
-    except DeviceFaultError:
-        # Nothing was read back, or without a control read to stand on: unknown, so the next attempt reads first.
-        pass
-    decision = await asyncio.to_thread(_decide, context, job, intent, answer, seen, online=online)
-    await _settle(context, job, decision, attempts=job.attempts + 1, answer=answer)
+                decision = Decision(
+                    JobEvent.RETRY, error=NO_ANSWER, next_attempt_at=soon, refused_at=job.refused_at
+                )
+                await _settle(context, job, decision, attempts=job.attempts, answered=answered)
+                return False
+    past = await asyncio.to_thread(_past, context, job, online=online)
+    now, rng = context.clock(), context.rng
+    decision = decide(intent, answer, seen, past, rules=_rules(context), now=now, rng=rng)
+    await _settle(context, job, decision, attempts=past.attempts, answered=answered)
+    return True
 
 
-def _decide(
-    context: Context, job: Job, intent: Intent, answer: Answer, seen: Sight | None, *, online: bool
-) -> Decision:
-    settings, now = context.settings, context.clock()
+def _past(context: Context, job: Job, *, online: bool = False) -> Past:
     with reading(context.sessions) as session:
         options = policies.load_by_id(session, job.policy_id).policy.delete
-    past = Past(
+    return Past(
         attempts=job.attempts + 1,
         refused_at=job.refused_at,
-        failing_since=job.first_failed_at or now,
+        failing_since=job.first_failed_at or context.clock(),
         may_force=options is not None and options.force_local,
+        earlier=job.intent,
         device_online=online,
     )
-    rules = Rules(MAX_ATTEMPTS, JOB_DEADLINE, settings.retry_base_seconds, settings.refusal_confirm_seconds)
-    return decide(intent, answer, seen, past, rules=rules, now=now, rng=context.rng)
+
+
+def _rules(context: Context) -> Rules:
+    settings = context.settings
+    return Rules(MAX_ATTEMPTS, JOB_DEADLINE, settings.retry_base_seconds, settings.refusal_confirm_seconds)
 
 
 async def _settle(
-    context: Context, job: Job, decision: Decision, *, attempts: int, answer: Answer = Answer.LOST
+    context: Context, job: Job, decision: Decision, *, attempts: int, answered: Answered | None = None
 ) -> None:
     now = context.clock()
-    values: dict[str, Any] = {"attempts": attempts, "error_class": decision.error}
+    values: dict[str, Any] = {"attempts": attempts}
     if decision.error is None:
         values |= {
             "whatsapp_state": decision.whatsapp_state,
@@ -123,9 +136,10 @@ async def _settle(
             values |= {"debt_state": "open", "debt_reason": decision.debt_reason}
             values |= {"debt_opened_at": now, "debt_next_probe_at": now}
     else:
+        values |= {"error_class": decision.error, "error_code": answered.code if answered else None}
         values |= {"first_failed_at": job.first_failed_at or now, "last_failed_at": now}
         values |= {"refused_at": decision.refused_at, "force": job.force or decision.force_next}
-        if not answer.may_have_acted:
+        if answered is not None and not answered.answer.may_have_acted:
             values |= _before(job)
         if decision.next_attempt_at is not None:
             values |= {"next_attempt_at": decision.next_attempt_at}
@@ -137,12 +151,6 @@ async def _settle(
     }
     known = {name: value for name, value in detail.items() if value is not None}
     await _move(context, job, decision.event, values=values, detail=known)
-
-
-async def _withdraw(context: Context, job: Job, fault: DeviceFaultError) -> None:
-    """The call was not made, or certainly did not act: the job waits as it was before."""
-    values = {"next_attempt_at": fault.until, **_before(job)}
-    await _move(context, job, JobEvent.WITHDRAW, values=values, detail={"reason": fault.reason})
 
 
 def _before(job: Job) -> dict[str, Any]:

@@ -10,19 +10,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from chat_hygiene.core.errors import ProviderError
+from chat_hygiene.core.errors import ProviderError, RateLimitedError, UnavailableError, UnknownOutcomeError
 from chat_hygiene.core.events import Event
 from chat_hygiene.core.facts import ChatFacts
 from chat_hygiene.pipeline.calls import note_fault
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.pipeline.pacing import Pacer
-from chat_hygiene.providers.base import Reader
+from chat_hygiene.providers.base import Page, Reader
 from chat_hygiene.store import audit, chats, devices
 from chat_hygiene.store.chats import Account
 from chat_hygiene.store.devices import Device
+from chat_hygiene.store.engine import reading
 
 # Activity order and our last read disagree by the provider's delay in showing a message.
 OVERLAP = timedelta(minutes=10)
+TRIES = 3
+"""Of one page."""
+WAITS = timedelta(seconds=60)
+"""The longest pause that a sync sits out."""
 
 Progress = Callable[[str, int], None]
 """Called with the device's id and the chats read so far."""
@@ -40,6 +45,8 @@ class DeviceReport:
     changed: int = 0
     missing: int = 0
     problem: str | None = None
+    unusable: bool = False
+    """The device cannot be worked at all (status, plan): said, and no fault of the sync."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +57,8 @@ class Report:
 
     @property
     def complete(self) -> bool:
-        """Whether every device was read."""
-        return all(each.problem is None for each in self.devices)
+        """Whether every device that can be worked was read."""
+        return all(each.problem is None or each.unusable for each in self.devices)
 
 
 async def run(
@@ -99,7 +106,7 @@ async def _device(
     last = device.last_full_sync_at
     full = full or last is None or now - last >= settings.full_sync_interval_seconds
     if problem := unusable(device):
-        return DeviceReport(device.device, device.alias, full, problem=problem)
+        return DeviceReport(device.device, device.alias, full, problem=problem, unusable=True)
     work = _Sweep(context, reader, device, pacer, now, progress)
     problem = None
     try:
@@ -175,11 +182,7 @@ class _Sweep:
             devices.partly_synced(session, self._device.id, at=self._now)
 
     async def _page(self, page: int, sweep: int) -> int:
-        await self._pacer.call(self._device.id)
-        read_at = self._context.clock()
-        answer = await self._reader.chats(
-            self._device.device, page=page, size=self._context.settings.page_size
-        )
+        read_at, answer = await self._listed(page)
         stored = await asyncio.to_thread(self._store, answer.chats, read_at, sweep)
         self.seen += stored.seen
         self.new += stored.new
@@ -188,6 +191,34 @@ class _Sweep:
         if self._progress:
             self._progress(self._device.device, self.seen)
         return answer.size
+
+    async def _listed(self, page: int) -> tuple[datetime, Page]:
+        """One page, and when it was asked for. A passing fault is waited out a few times; a bad page is not."""
+        size = self._context.settings.page_size
+        for left in reversed(range(TRIES)):
+            await self._wait_for_device()
+            await self._pacer.call(self._device.id)
+            read_at = self._context.clock()
+            try:
+                return read_at, await self._reader.chats(self._device.device, page=page, size=size)
+            except (RateLimitedError, UnavailableError, UnknownOutcomeError) as error:
+                if not left:
+                    raise
+                fault = await asyncio.to_thread(note_fault, self._context, self._device.id, error)
+                await self._sleep_until(fault.until)
+        raise AssertionError  # the last try returned or raised
+
+    async def _wait_for_device(self) -> None:
+        with reading(self._context.sessions) as session:
+            (device,) = devices.load(session, [self._device.id])
+        if (until := device.waits_until(self._context.clock())) is not None:
+            await self._sleep_until(until)
+
+    async def _sleep_until(self, until: datetime) -> None:
+        wait = until - self._context.clock()
+        if wait > WAITS:
+            raise UnavailableError(f"the API asked for a pause until {until:%H:%M:%S} UTC; sync again then")
+        await asyncio.sleep(max(0.0, wait.total_seconds()))
 
     def _store(self, page: Sequence[ChatFacts], read_at: datetime, sweep: int) -> chats.Stored:
         with self._context.sessions.begin() as session:

@@ -7,7 +7,7 @@ that can delete. Every method raises only `core.errors.ProviderError`s, ends wit
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from chat_hygiene.core.facts import ChatFacts, DeviceFacts
@@ -56,10 +56,12 @@ class Reader(Protocol):
 class Deleter(Protocol):
     """Deletes chats. Only drain is handed one."""
 
-    async def delete(self, device: str, wid: str, *, from_whatsapp: bool, force: bool) -> None:
+    async def delete(
+        self, device: str, wid: str, *, from_whatsapp: bool, force: bool, not_after: datetime
+    ) -> None:
         """Asks once for the removal of a chat; returning means the service answered 2xx, not that it is gone.
 
-        `force` needs `from_whatsapp`: mark the chat as removed on the platform if WhatsApp refuses.
+        A request that could leave only after `not_after` is not sent: TooLateError. `force` needs `from_whatsapp`: mark the chat as removed on the platform if WhatsApp refuses.
         """
         ...
 

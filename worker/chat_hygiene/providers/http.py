@@ -13,7 +13,7 @@ import ssl
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -21,7 +21,13 @@ import httpx
 from pydantic import SecretStr
 
 from chat_hygiene.clock import Clock
-from chat_hygiene.core.errors import BadAnswerError, RefusedError, UnavailableError, UnknownOutcomeError
+from chat_hygiene.core.errors import (
+    BadAnswerError,
+    RefusedError,
+    TooLateError,
+    UnavailableError,
+    UnknownOutcomeError,
+)
 from chat_hygiene.providers.answers import Answer, decoded, error_of, http_date
 
 MAX_CONNECTIONS = 8
@@ -102,9 +108,13 @@ class JsonClient:
         *,
         query: Mapping[str, str | int] | None = None,
         json: Mapping[str, object] | None = None,
+        not_after: datetime | None = None,
     ) -> None:
-        """Sends a command; any 2xx is success, and its body may be empty or anything. Raises ProviderError."""
-        answer = await self._exchange(route, segments, query=query, json=json)
+        """Sends a command; any 2xx is success, and its body may be empty or anything.
+
+        Raises ProviderError; TooLateError when connecting took so long that it would leave after `not_after`.
+        """
+        answer = await self._exchange(route, segments, query=query, json=json, not_after=not_after)
         if answer.flaw:
             raise BadAnswerError(
                 f"{route} answered {answer.status}, but the body {answer.flaw}", status=answer.status
@@ -121,14 +131,10 @@ class JsonClient:
         *,
         query: Mapping[str, str | int] | None,
         json: Mapping[str, object] | None = None,
+        not_after: datetime | None = None,
     ) -> Answer:
         url = route.url(self._base_url, segments)
-        left = False
-
-        async def trace(event: str, _info: Mapping[str, Any]) -> None:
-            nonlocal left
-            left = left or event.endswith("send_request_headers.started")
-
+        departure = _Departure(route, self._now, not_after)
         try:
             async with (
                 asyncio.timeout(self._deadline),
@@ -138,7 +144,7 @@ class JsonClient:
                     params=query,
                     json=json,
                     headers={"Token": self._token.get_secret_value()},
-                    extensions={"trace": trace},
+                    extensions={"trace": departure},
                 ) as response,
             ):
                 now = self._now()
@@ -157,7 +163,7 @@ class JsonClient:
                 raise refusal
             return answer
         # Raised out here: an error chained to httpx's would carry the request, and with it token and chat id.
-        if left:
+        if departure.left:
             raise UnknownOutcomeError(
                 f"{route}: {failure or 'the connection was lost'}; the request had left, so it may have acted"
             )
@@ -170,6 +176,23 @@ class JsonClient:
         # A server may quote the key it refuses, and an error's code is kept.
         body = answer.body.replace(self._token.get_secret_value().encode(), b"")
         return Answer(answer.status, answer.headers, body, answer.flaw)
+
+
+class _Departure:
+    """Whether a request may have left, from httpcore's own account of it; keeps one back that would leave too late."""
+
+    def __init__(self, route: Route, now: Clock, not_after: datetime | None) -> None:
+        self.left = False
+        self._route, self._now, self._not_after = route, now, not_after
+
+    async def __call__(self, event: str, _info: Mapping[str, Any]) -> None:
+        if not event.endswith("send_request_headers.started"):
+            return
+        if self._not_after is not None and self._now() > self._not_after:
+            raise TooLateError(
+                f"{self._route}: connecting took too long for what was read before; nothing was sent"
+            )
+        self.left = True
 
 
 @functools.cache

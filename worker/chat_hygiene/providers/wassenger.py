@@ -3,7 +3,7 @@
 What could not be proven without a live key (see the table) is one line here.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from pydantic import SecretStr
@@ -92,14 +92,17 @@ class WassengerDeleter:
     def __init__(self, settings: Settings, token: SecretStr, now: Clock) -> None:
         self._clients = _Clients(settings.api_url, token, now, settings.delete_deadline_seconds)
 
-    async def delete(self, device: str, wid: str, *, from_whatsapp: bool, force: bool) -> None:
+    async def delete(
+        self, device: str, wid: str, *, from_whatsapp: bool, force: bool, not_after: datetime
+    ) -> None:
         """Asks once for the removal. Without flags nothing is attached. Raises ValueError for force alone."""
         if force and not from_whatsapp:
             raise ValueError("force means 'even if WhatsApp refuses', so it needs from_whatsapp")
         flags = {FLAG_FROM_WHATSAPP: from_whatsapp, FLAG_FORCE: force}
         given = {name: value for name, value in flags.items() if value}
         attached = {FLAGS_TRAVEL_AS: given} if given else {}
-        await self._clients.of(device).send(DELETE_CHAT, {"device": device, "wid": wid}, **attached)
+        client = self._clients.of(device)
+        await client.send(DELETE_CHAT, {"device": device, "wid": wid}, not_after=not_after, **attached)
 
     async def aclose(self) -> None:
         """Closes its connections."""

@@ -210,6 +210,8 @@ def stopped_matching(session: Session, policy_id: int, clauses: Sequence[Clause]
             or_(chats.c.generation != jobs.c.generation, *(fail for fail, _ in fails)),
         )
         .order_by(jobs.c.id)
+        # A job that a gate is moving right now is the gate's: it asks the same clauses.
+        .with_for_update(of=jobs, skip_locked=True)
     )
     return [(row.id, row.reason or "generation") for row in session.execute(query)]
 
@@ -219,4 +221,7 @@ def open_jobs(session: Session, policy_id: int) -> list[tuple[int, str]]:
     query = select(jobs.c.id).where(
         jobs.c.policy_id == policy_id, jobs.c.state == JobState.QUEUED.value, jobs.c.intent.is_(None)
     )
-    return [(job_id, "mode") for job_id in session.execute(query.order_by(jobs.c.id)).scalars()]
+    return [
+        (job_id, "mode")
+        for job_id in session.execute(query.order_by(jobs.c.id).with_for_update(skip_locked=True)).scalars()
+    ]

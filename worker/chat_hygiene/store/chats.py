@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, literal, select, update
+from sqlalchemy import func, insert, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -93,18 +93,23 @@ def store_page(
         select(*_KNOWN)
         .where(
             chats.c.device_id == account.device_id,
-            chats.c.chat_ref.in_([ref for each in refs.values() for ref in each]),
+            or_(
+                chats.c.chat_ref.in_([ref for each in refs.values() for ref in each]),
+                # A row made with a key that is gone is still the same chat.
+                chats.c.wid.in_(list(refs)),
+            ),
         )
         .order_by(chats.c.id)
         .with_for_update(),
     )
-    known = {row["chat_ref"]: row for row in rows}
+    known = {row[name]: row for row in rows for name in ("wid", "chat_ref") if row[name] is not None}
     stored, new, seen = Stored(seen=len(newest)), [], []
     for wid, facts in newest.items():
-        row = next((known[ref] for ref in refs[wid] if ref in known), None)
-        ref, key_id = pseudonyms.ref(account.provider, account.device, wid)
+        # A row keeps the pseudonym it was made with: holds, policies and the audit name it.
+        row = next((known[name] for name in (wid, *refs[wid]) if name in known), None)
         if row is None:
             if facts.status != "removed":
+                ref, key_id = pseudonyms.ref(account.provider, account.device, wid)
                 new.append(_new_row(account, facts, ref, key_id, read_at=read_at, sweep=sweep))
             continue
         if row["removed_at"] is not None:
@@ -113,7 +118,7 @@ def store_page(
                 continue
             stored.returned += 1
             _return(session, account, row, facts, at=read_at, actor=actor)
-        changes = merged(row, facts) | ({} if row["chat_ref"] == ref else {"chat_ref": ref, "key_id": key_id})
+        changes = merged(row, facts)
         if row["wid"] is None:
             changes["wid"] = wid
         if changes:

@@ -194,12 +194,14 @@ def open_sweep(session: Session, device_id: int, *, now: datetime, resume_since:
 
     A resumed sweep reads one page again: chats move while nobody reads.
     """
+    # NULL where none is open: then a new one begins at page 0.
     resumes = and_(devices.c.sweep_page.is_not(None), devices.c.sweep_started_at >= resume_since)
     row = session.execute(
         update(devices)
         .where(devices.c.id == device_id)
         .values(
-            sweep=case((resumes, devices.c.sweep), else_=devices.c.sweep + 1),
+            # An aborted sweep's number is used again: numbers count complete sweeps, and missing is judged by them.
+            sweep=case((devices.c.sweep_page.is_not(None), devices.c.sweep), else_=devices.c.sweep + 1),
             sweep_started_at=case((resumes, devices.c.sweep_started_at), else_=literal(now, Instant())),
             sweep_page=case((and_(resumes, devices.c.sweep_page > 0), devices.c.sweep_page - 1), else_=0),
         )

@@ -7,15 +7,16 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select, true
 from sqlalchemy.orm import Session
 
-from chat_hygiene.core.decisions import Intent
+from chat_hygiene.core.decisions import LOST, NO_ANSWER, Intent
 from chat_hygiene.core.states import JobEvent, JobState
 from chat_hygiene.store import moves
 from chat_hygiene.store.records import Record, fetch
 from chat_hygiene.store.tables import chats, devices, jobs, policies
 
+UNANSWERED = (LOST, NO_ANSWER)
 WORKING = (JobState.LEASED.value, JobState.SENT.value)
 
 
@@ -51,14 +52,30 @@ _COLUMNS = (
 )
 
 
-def due_by_device(session: Session) -> dict[int, datetime]:
+def of_policies(policy_ids: Collection[int] | None) -> ColumnElement[bool]:
+    """Jobs of these policies; None: of all."""
+    return true() if policy_ids is None else jobs.c.policy_id.in_(policy_ids)
+
+
+def due_by_device(session: Session, *, mine: ColumnElement[bool]) -> dict[int, datetime]:
     """When each device's first queued job is due, by the device's row id."""
     query = (
         select(jobs.c.device_id, func.min(jobs.c.next_attempt_at))
-        .where(jobs.c.state == JobState.QUEUED.value)
+        .where(jobs.c.state == JobState.QUEUED.value, mine)
         .group_by(jobs.c.device_id)
     )
     return dict(session.execute(query).all())
+
+
+def unanswered(session: Session, *, mine: ColumnElement[bool]) -> bool:
+    """Whether a call went out whose process or answer was lost, and the job waits until it cannot act any more."""
+    query = select(jobs.c.id).where(
+        jobs.c.state == JobState.QUEUED.value,
+        jobs.c.intent.is_not(None),
+        jobs.c.error_class.in_(UNANSWERED),
+        mine,
+    )
+    return session.execute(query.limit(1)).one_or_none() is not None
 
 
 def first_lease_end(session: Session, *, others_than: str) -> datetime | None:
@@ -72,7 +89,15 @@ def first_lease_end(session: Session, *, others_than: str) -> datetime | None:
 
 
 def claim(
-    session: Session, device_id: int, most: int, *, now: datetime, lease: timedelta, owner: str, actor: str
+    session: Session,
+    device_id: int,
+    most: int,
+    *,
+    mine: ColumnElement[bool],
+    now: datetime,
+    lease: timedelta,
+    owner: str,
+    actor: str,
 ) -> list[Job]:
     """Leases up to `most` due jobs of one device, each with a new fence."""
     ids = (
@@ -82,6 +107,7 @@ def claim(
                 jobs.c.device_id == device_id,
                 jobs.c.state == JobState.QUEUED.value,
                 jobs.c.next_attempt_at <= now,
+                mine,
             )
             .order_by(jobs.c.next_attempt_at, jobs.c.id)
             .limit(most)
@@ -126,13 +152,11 @@ def expired(session: Session, *, now: datetime, everyone: bool) -> list[tuple[in
     ]
 
 
-def waiting(session: Session, policy_ids: Collection[int] | None = None) -> list[Record]:
+def waiting(session: Session) -> list[Record]:
     """Queued jobs with when and for whom they wait, soonest first."""
     query = (
         listing().where(jobs.c.state == JobState.QUEUED.value).order_by(None).order_by(jobs.c.next_attempt_at)
     )
-    if policy_ids is not None:
-        query = query.where(jobs.c.policy_id.in_(policy_ids))
     return fetch(session, query)
 
 
@@ -175,7 +199,14 @@ def outcomes_since(session: Session, started: datetime) -> dict[str, int]:
     return dict(session.execute(query).all())
 
 
-def count_due(session: Session, *, before: datetime) -> int:
+def count_leased(session: Session) -> int:
+    """How many jobs are some worker's now."""
+    return session.execute(select(func.count()).where(jobs.c.state.in_(WORKING))).scalar_one()
+
+
+def count_due(session: Session, *, mine: ColumnElement[bool], before: datetime) -> int:
     """How many queued jobs are due before an instant."""
-    query = select(func.count()).where(jobs.c.state == JobState.QUEUED.value, jobs.c.next_attempt_at < before)
+    query = select(func.count()).where(
+        jobs.c.state == JobState.QUEUED.value, jobs.c.next_attempt_at < before, mine
+    )
     return session.execute(query).scalar_one()

@@ -31,7 +31,10 @@ _EVENTS = {
 }
 _LEASED = (JobState.LEASED, JobState.SENT)
 _FINAL = (*EFFECTIVE_STATES, JobState.CANCELLED, JobState.FAILED, JobState.QUARANTINED)
-_COUNTED = (*EFFECTIVE_STATES, JobState.FAILED)
+# Which column of the rollup a state counts in.
+_COUNTED = {state: state.value for state in (*EFFECTIVE_STATES, JobState.FAILED)} | {
+    JobState.QUARANTINED: "failed"
+}
 
 
 def move(
@@ -70,7 +73,7 @@ def move(
         owed = state is JobState.REMOVED_LOCALLY
         chats.erase(session, job.chat_id, now=now, how=state.value, owed=owed)
     if state in _COUNTED:
-        daily.count(session, now.date(), job.policy_id, job.device_id, state.value)
+        daily.count(session, now.date(), job.policy_id, job.device_id, _COUNTED[state])
     audit.append(
         session,
         _EVENTS[event],

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from chat_hygiene.core.events import Event
 from chat_hygiene.store import audit
 from chat_hygiene.store.records import Record, fetch
-from chat_hygiene.store.tables import policies, policy_runs
+from chat_hygiene.store.tables import policy_runs
 
 _FINISH = {
     "done": Event.RUN_FINISHED,
@@ -67,7 +67,14 @@ def finish(
     session.execute(
         update(policy_runs)
         .where(policy_runs.c.id == run_id)
-        .values(state=state, reason=reason, finished_at=now, funnel=funnel, digest=digest, **counts)
+        .values(
+            state=state,
+            reason=reason,
+            finished_at=None if state == "awaiting_approval" else now,
+            funnel=funnel,
+            digest=digest,
+            **counts,
+        )
     )
     audit.append(
         session,
@@ -124,14 +131,3 @@ def last(session: Session, policy_id: int) -> Record | None:
         .limit(1)
     )
     return next(iter(fetch(session, query)), None)
-
-
-def find(session: Session, ids: Iterable[int]) -> list[Record]:
-    """Runs with their policy's name."""
-    query = (
-        select(policy_runs, policies.c.name.label("policy"))
-        .join(policies, policies.c.id == policy_runs.c.policy_id)
-        .where(policy_runs.c.id.in_(list(ids)))
-        .order_by(policy_runs.c.id)
-    )
-    return fetch(session, query)

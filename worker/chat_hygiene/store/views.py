@@ -93,7 +93,7 @@ VIEWS = (
         ("platform_state", "text", "removed, forced, unreachable or unknown"),
         ("queued_at", "instant", "when it was queued"),
         ("finished_at", "instant", "when it ended"),
-        ("attempts", "integer", "counted failures before"),
+        ("attempts", "integer", "counted calls, the one that removed it included"),
         ("error_class", "text", "kind of the last failure"),
         ("error_code", "text", "the provider's code for it"),
     ),

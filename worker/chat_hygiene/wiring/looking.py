@@ -7,6 +7,7 @@ from datetime import datetime
 from chat_hygiene.core.events import Event
 from chat_hygiene.pipeline import explain as explaining
 from chat_hygiene.pipeline import preview as previewing
+from chat_hygiene.providers import registry
 from chat_hygiene.store import audit, devices, runs, seals
 from chat_hygiene.store import jobs as stored_jobs
 from chat_hygiene.store import policies as stored_policies
@@ -16,7 +17,6 @@ from chat_hygiene.wiring.ledger import Ledger
 from chat_policies import Policy
 
 _EXPORT_BATCH = 1000
-PROVIDER = "wassenger"
 
 
 def policies(ledger: Ledger, names: Sequence[str] | None = None) -> list[tuple[StoredPolicy, Record | None]]:
@@ -89,4 +89,6 @@ def pseudonyms_of(ledger: Ledger, chat: str) -> list[str]:
     wid = chat if "@" in chat else f"{re.sub(r'[^0-9]', '', chat)}@c.us"
     known = ledger.context.keys.pseudonyms
     with ledger.reading() as session:
-        return [ref for each in devices.load(session) for ref in known.refs(PROVIDER, each.device, wid)]
+        return [
+            ref for each in devices.load(session) for ref in known.refs(registry.DEFAULT, each.device, wid)
+        ]

@@ -37,12 +37,14 @@ class Waiting:
         later: not due yet, the first at `next_at`.
         retrying: due, after a failure.
         stuck: due, but their device is offline, paused or blocked, or deleting is stopped.
+        elsewhere: leased by another worker, perhaps a dead one: a lease that ends is taken back by the next run.
     """
 
     later: int
     next_at: datetime | None
     retrying: int
     stuck: int
+    elsewhere: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,8 @@ async def _run(
             work = partial(evaluate.run, context, stored.policy.name, trigger="manual", slot=now, now=now)
             evaluated.append(await asyncio.to_thread(work))
         watcher.stage("delete")
-        drained = await _drain(ledger, reader, pacer, watcher)
+        chosen = [stored.id for stored in to_run(ledger, names)] if names else None
+        drained = await _drain(ledger, reader, pacer, watcher, chosen)
     finally:
         await reader.aclose()
     watcher.stage("seal")
@@ -145,6 +148,7 @@ async def _run(
     with ledger.reading() as session:
         outcomes = jobs.outcomes_since(session, started)
         rows = jobs.waiting(session)
+        elsewhere = jobs.count_leased(session)
     finished = context.clock()
     later = [row["not_before"] for row in rows if row["not_before"] > finished]
     retrying = sum(row["error_class"] is not None for row in rows if row["not_before"] <= finished)
@@ -157,22 +161,31 @@ async def _run(
         drained=drained,
         outcomes=outcomes,
         waiting=Waiting(
-            len(later), min(later, default=None), retrying, stuck=len(rows) - len(later) - retrying
+            len(later), min(later, default=None), retrying, len(rows) - len(later) - retrying, elsewhere
         ),
         sealed=sealed,
     )
 
 
-async def _drain(ledger: Ledger, reader: Reader, pacer: Pacer, watcher: Watcher) -> drain.Report:
+async def _drain(
+    ledger: Ledger, reader: Reader, pacer: Pacer, watcher: Watcher, chosen: Sequence[int] | None
+) -> drain.Report:
     context = ledger.context
     if context.settings.read_only:
         return drain.Report(0, "READ_ONLY is set: this process holds no deleter")
     with ledger.reading() as session:
-        watcher.queued(jobs.count_due(session, before=context.clock() + RUN_WAITS_FOR))
+        mine = jobs.of_policies(chosen)
+        watcher.queued(jobs.count_due(session, mine=mine, before=context.clock() + RUN_WAITS_FOR))
     deleter = registry.open_deleter(context.settings, context.clock)
     try:
         return await drain.run(
-            context, reader, deleter, pacer=pacer, horizon=RUN_WAITS_FOR, progress=watcher.worked
+            context,
+            reader,
+            deleter,
+            pacer=pacer,
+            horizon=RUN_WAITS_FOR,
+            policies=chosen,
+            progress=watcher.worked,
         )
     finally:
         await deleter.aclose()
