@@ -1,6 +1,5 @@
 """What every provider must do. A new provider subclasses `ProviderConformance` and gives it a `stage`."""
 
-import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -12,6 +11,7 @@ from chat_hygiene.providers.base import Deleter, Reader
 from chat_hygiene.providers.fake import faults
 from chat_hygiene.providers.fake.faults import Fault
 from contract.breakdowns import BREAKDOWNS, BROKEN_JSON, SLOWNESS
+from support.told import everything_told
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
@@ -53,26 +53,6 @@ class Stage(Protocol):
 
     def calls(self) -> int:
         """Requests that arrived."""
-
-
-def everything_told(error: BaseException) -> str:
-    """All that a log or a person could see of an error: its chain, its fields, and what the product's frames hold."""
-    told, seen, links = [], set(), [error]
-    while links:
-        link = links.pop()
-        if id(link) in seen:
-            continue
-        seen.add(id(link))
-        told += [str(link), repr(link), repr(vars(link)), repr(link.args), getattr(link, "fix", "")]
-        frames = [
-            frame
-            for frame in traceback.walk_tb(link.__traceback__)
-            if "/tests/" not in frame[0].f_code.co_filename
-        ]
-        told += traceback.StackSummary.extract(iter(frames), capture_locals=True).format()
-        links += [other for other in (link.__cause__, link.__context__) if other is not None]
-        links += getattr(link, "exceptions", ())
-    return "\n".join(told)
 
 
 @pytest.mark.anyio

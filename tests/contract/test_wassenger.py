@@ -18,7 +18,8 @@ from chat_hygiene.providers.fake.server import serve
 from chat_hygiene.providers.fake.world import World
 from chat_hygiene.providers.registry import open_deleter, open_reader
 from chat_hygiene.settings import Settings, load_settings
-from contract.conformance import LATER, NOW, TOKEN, WID, ProviderConformance, everything_told
+from contract.conformance import LATER, NOW, TOKEN, WID, ProviderConformance
+from support.told import everything_told
 
 DEVICE = "61b37a069cba0c15d6c89757"
 

@@ -18,6 +18,7 @@ from chat_hygiene.clock import utc_now
 from chat_hygiene.providers.fake.believable import demo_world
 from chat_hygiene.providers.fake.server import RunningServer, serve
 from chat_hygiene.providers.fake.world import World
+from support.inbox import POLICIES
 
 COMMAND = Path(sys.executable).with_name("chat-hygiene")
 TOKEN = "tok-3f9a1c77-e2b4-4c56-9d11-8ab05c9e7712"
@@ -26,21 +27,6 @@ KEYS = {
     "audit_key": "audit-key-of-this-test-0123456789abc",
 }
 QUICK = {"requests_per_minute": "60000", "retry_base_seconds": "0.1", "refusal_confirm_seconds": "0.2"}
-POLICIES = """
-version: 1
-defaults: {schedule: "0 3 * * *"}
-policies:
-  - name: resolved-30d
-    mode: enforce
-    when: {resolved_for: 30d, no_inbound_for: 30d}
-    unless: {labels: [vip, legal], unread: true}
-    grace: none
-    delete: {from_whatsapp: true, force_local: true}
-    limits: {max_chats: 1000, max_share: 100%}
-  - name: keep-contracts
-    action: keep
-    when: {labels: [contract]}
-"""
 
 
 @dataclass
