@@ -1,5 +1,6 @@
 """SIGKILL at every named point between claim and commit, then `run` again: the job is finished, once."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -29,7 +30,10 @@ def test_a_run_killed_there_is_finished_by_the_next(point, database_url, engine,
         nth = "1" if "evaluat" in point or "seal" in point or "queued" in point else "2"
         killed = subprocess.run(
             [sys.executable, str(KILLER), point, nth, "run", "--yes"],
-            env={**env, "PYTHONPATH": str(KILLER.parent.parent)},
+            env={
+                **env,
+                "PYTHONPATH": os.pathsep.join([str(KILLER.parent.parent), env.get("PYTHONPATH", "")]),
+            },
             cwd=tmp_path,
             stdin=subprocess.DEVNULL,
             capture_output=True,
