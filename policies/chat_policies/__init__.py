@@ -9,6 +9,7 @@ from chat_policies.funnel import ClauseCount, Funnel
 from chat_policies.policy import DeleteOptions, Limits, Policy
 from chat_policies.schedule import next_fire
 from chat_policies.verdicts import Verdict
+from chat_policies.waiting import shortest_wait
 
 __all__ = [
     "Clause",
@@ -28,4 +29,5 @@ __all__ = [
     "load",
     "next_fire",
     "ripening",
+    "shortest_wait",
 ]

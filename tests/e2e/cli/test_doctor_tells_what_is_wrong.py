@@ -47,3 +47,50 @@ def test_wrong_settings_and_a_database_that_is_not_there(account):
 
 def test_each_line_stands_on_a_terminal_too(account):
     assert account.at_terminal("doctor").count("✔") == 8
+
+
+OLD = """
+version: 1
+defaults: {schedule: "0 3 * * *"}
+policies:
+  - name: on-both
+    when: {inactive_for: 9d}
+    grace: none
+  - name: only-sales
+    devices: [Sales UK]
+    when: {resolved_for: 2d}
+    grace: 2d
+  - name: keep-old
+    action: keep
+    when: {older_than: 90d}
+"""
+
+
+def kept_for(world, text):
+    for record in world.devices.values():
+        record["settings"]["retentionPolicy"] = text
+
+
+def test_a_vendor_that_cleans_up_before_a_policy_is_a_warning_that_names_it(account, world):
+    kept_for(world, "8d")
+    assert checks(account)["Sales UK"]["ok"], "no policy is stored yet"
+    account("policy", "apply", account.file("old.yaml", OLD), "--yes")
+    told = checks(account)
+    assert told["Support ES"]["ok"] is None
+    assert "8d" in told["Support ES"]["says"]
+    assert "on-both (9 d or more)" in told["Support ES"]["says"]
+    assert "only-sales" not in told["Support ES"]["says"]
+    # The age floor of 7 d is more than 2 d, and the grace comes on top.
+    assert "on-both (9 d or more), only-sales (9 d or more)" in told["Sales UK"]["says"]
+    assert "keep-old" not in str(told)
+    assert "wait less" in told["Sales UK"]["fix"]
+    for enough in ("9d", "never"):
+        kept_for(world, enough)
+        assert all(each["ok"] for each in checks(account).values()), enough
+
+
+def test_a_retention_in_an_unknown_spelling_is_said_so(account, world):
+    kept_for(world, "1 month")
+    told = checks(account)["Sales UK"]
+    assert told["ok"] is None
+    assert '"1 month"' in told["says"]

@@ -1,6 +1,6 @@
 """`doctor`: everything that the job depends on, one line each, with the way out when it is not well."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,9 @@ from chat_hygiene.cli.output import JsonOption, Output, count, mark, name_of
 from chat_hygiene.core.errors import Exit, HygieneError, InvalidInputError
 
 if TYPE_CHECKING:
+    from chat_hygiene.core.facts import DeviceFacts
     from chat_hygiene.settings import Settings
+    from chat_hygiene.store.policies import StoredPolicy
     from chat_hygiene.wiring import Number
 
 
@@ -62,11 +64,12 @@ def _checks() -> Iterator[Check]:
     yield Check(
         "settings", True, "valid" + (", READ_ONLY: nothing can be deleted" if settings.read_only else "")
     )
-    yield from _store(settings)
-    yield from _account(settings)
+    stored = yield from _store(settings)
+    yield from _account(settings, stored)
 
 
-def _store(settings: "Settings") -> Iterator[Check]:
+def _store(settings: "Settings") -> "Generator[Check, None, Sequence[StoredPolicy]]":
+    """Returns the stored policies, none when the store cannot be opened."""
     from chat_hygiene import wiring
 
     try:
@@ -81,18 +84,20 @@ def _store(settings: "Settings") -> Iterator[Check]:
                 "kept beside the database: back them up with it" if kept else "from the settings",
             )
             verdict = wiring.verify_audit(ledger)
+            stored = [each for each, _ in wiring.policies(ledger)]
     except HygieneError as error:
         part = "keys" if isinstance(error, InvalidInputError) else "database"
         yield Check(part, False, str(error), error.fix, error.exit_code)
-        return
+        return []
     if verdict.ok:
         yield Check("audit", True, f"{count(verdict.sealed, 'event')} proven")
     else:
         fix = "keep the database as it is, and compare it with a backup or an export"
         yield Check("audit", False, f"does not verify: {verdict.problem}", fix, Exit.AUDIT_BROKEN)
+    return stored
 
 
-def _account(settings: "Settings") -> Iterator[Check]:
+def _account(settings: "Settings", stored: "Sequence[StoredPolicy]") -> Iterator[Check]:
     from chat_hygiene import wiring
     from chat_hygiene.core.errors import UnauthorizedError
     from chat_hygiene.settings import MAX_CLOCK_SKEW
@@ -118,10 +123,11 @@ def _account(settings: "Settings") -> Iterator[Check]:
     if not account.numbers:
         yield Check("numbers", None, "the account has none", "connect one in the provider's console")
     for number in account.numbers:
-        yield _number(number)
+        yield _number(number) or _cleaning(number.facts, stored, settings)
 
 
-def _number(number: "Number") -> Check:
+def _number(number: "Number") -> Check | None:
+    """What stops this number from being worked with; None when nothing does."""
     from chat_hygiene.core.errors import UnauthorizedError
 
     facts, refusal = number.facts, number.refusal
@@ -139,7 +145,24 @@ def _number(number: "Number") -> Check:
     if facts.session_status != "online":
         says = f"its WhatsApp session is {facts.session_status or 'not known'}: nothing can be deleted in WhatsApp"
         return Check(part, False, says, "bring the phone or the session online, then run doctor again")
-    if facts.retention_policy not in {None, "never", "plan_defaults"}:
-        says = f"online, but the vendor itself removes its data after {facts.retention_policy}"
-        return Check(part, None, says, "a policy that waits longer never sees those chats")
-    return Check(part, True, "online, with access to chats")
+    return None
+
+
+def _cleaning(facts: "DeviceFacts", stored: "Sequence[StoredPolicy]", settings: "Settings") -> Check:
+    """A usable number: whether the vendor's own clean-up comes before a policy."""
+    from chat_hygiene import wiring
+    from chat_policies.durations import words
+
+    part, kept = name_of(facts.alias, facts.device), facts.retention_policy
+    try:
+        undercut = wiring.undercut(facts, stored, settings)
+    except ValueError:
+        says = f'online, but the vendor keeps its chats for "{kept}", and that is no length we know'
+        fix = "look in the provider's console: a chat that goes there first is never deleted in WhatsApp"
+        return Check(part, None, says, fix)
+    if not undercut:
+        return Check(part, True, "online, with access to chats")
+    waits = ", ".join(f"{name} ({words(wait)})" for name, wait in undercut)
+    says = f"online, but the vendor drops its chats after {kept}, before these policies with their grace delete them: {waits}"
+    fix = "let the vendor keep them longer, in its console, or let the policies wait less (never under MIN_AGE_SECONDS)"
+    return Check(part, None, says, fix)

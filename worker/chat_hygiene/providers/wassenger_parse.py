@@ -1,19 +1,23 @@
 """Wassenger's JSON to our facts. The only place that knows its field names.
 
 Every field is optional and may be of any type: what cannot be used is unknown (None), and unknown never deletes. Only
-two things are errors: an object without a usable id, and in `readable_labels` a label list that cannot be read.
+three things are errors: an object without a usable id, in `readable_labels` a label list that cannot be read, and in
+`retention` an unknown spelling.
 """
 
 import math
 import re
 import unicodedata
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeGuard
 
 from chat_hygiene.core.errors import BadAnswerError
 from chat_hygiene.core.facts import ChatFacts, DeviceFacts
 
 MAX_ID = 256
+
+_ENDLESS = {None, "never", "plan_defaults"}
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 # PostgreSQL stores neither, and UTF-8 cannot hold a lone surrogate.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -74,6 +78,19 @@ def parse_chat(item: object) -> ChatFacts:
         department=_reference(owner.get("department")),
         labels=_labels(record.get("labels")),
     )
+
+
+def retention(spelling: str | None) -> timedelta | None:
+    """How long the vendor keeps a number's data; None for ever, or as long as its plan says, which no answer shows.
+
+    Raises ValueError for a spelling that is not known.
+    """
+    if spelling in _ENDLESS:
+        return None
+    written = re.fullmatch(r"([1-9][0-9]{0,3})([mhd])", spelling or "")
+    if written is None:
+        raise ValueError("the retention has an unknown spelling")
+    return int(written[1]) * _UNITS[written[2]]
 
 
 def readable_labels(item: object) -> bool:

@@ -1,7 +1,7 @@
 """The only place that puts settings, store, providers and stages together. Faces call this package and nothing below."""
 
 from chat_hygiene.wiring.applying import Effect, apply, effects
-from chat_hygiene.wiring.checking import Account, Number, check_account
+from chat_hygiene.wiring.checking import Account, Number, check_account, undercut
 from chat_hygiene.wiring.ledger import Ledger, open_ledger, settings
 from chat_hygiene.wiring.looking import (
     audit_events,
@@ -39,6 +39,7 @@ __all__ = [
     "settings",
     "sync_once",
     "to_run",
+    "undercut",
     "upgrade_schema",
     "verify_audit",
 ]

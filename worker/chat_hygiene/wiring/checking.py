@@ -1,6 +1,7 @@
 """Checking the account: is the API there, is the token good, can each number be worked with? Reads only."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -8,7 +9,11 @@ from chat_hygiene.clock import Clock, utc_now
 from chat_hygiene.core.errors import ProviderError
 from chat_hygiene.core.facts import DeviceFacts
 from chat_hygiene.providers import registry
+from chat_hygiene.providers.wassenger_parse import retention
 from chat_hygiene.settings import Settings
+from chat_hygiene.store.policies import StoredPolicy
+from chat_hygiene.store.pseudonyms import mask_numbers
+from chat_policies import shortest_wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +55,23 @@ def check_account(settings: Settings, *, clock: Clock = utc_now) -> Account:
             await reader.aclose()
 
     return asyncio.run(work())
+
+
+def undercut(
+    facts: DeviceFacts, stored: Iterable[StoredPolicy], settings: Settings
+) -> list[tuple[str, timedelta]]:
+    """The active delete policies over this number that wait longer than the vendor keeps its data, and how long they wait.
+
+    Raises ValueError when the vendor's own retention has an unknown spelling.
+    """
+    kept = retention(facts.retention_policy)
+    if kept is None:
+        return []
+    names = {facts.device, mask_numbers(facts.alias or "")}
+    policies = [each.policy for each in stored if each.state == "active" and each.policy.action == "delete"]
+    waits = [
+        (policy.name, shortest_wait(policy, settings.min_age_seconds))
+        for policy in policies
+        if policy.devices is None or names.intersection(policy.devices)
+    ]
+    return [(name, wait) for name, wait in waits if wait > kept]
