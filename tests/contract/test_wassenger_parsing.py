@@ -251,6 +251,5 @@ def test_a_device_is_read_with_what_decides_about_deleting():
         session_status="online",
         product="io",
         retention_policy="10d",
-        session_at=datetime(2026, 5, 4, 3, tzinfo=UTC),
     )
     assert facts.online

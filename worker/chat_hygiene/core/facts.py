@@ -22,8 +22,6 @@ class DeviceFacts:
     """The subscription's product; chats can be reached only with `io`."""
     retention_policy: str | None = None
     """The vendor's own retention for it, as it spells it."""
-    session_at: datetime | None = None
-    """When the provider last synced with WhatsApp."""
 
     @property
     def online(self) -> bool:

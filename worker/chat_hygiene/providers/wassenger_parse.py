@@ -38,7 +38,6 @@ def parse_device(item: object) -> DeviceFacts:
         session_status=_state(session.get("status")),
         product=_state(subscription.get("product")),
         retention_policy=_text(_object(record.get("settings")).get("retentionPolicy")),
-        session_at=_instant(session.get("lastSyncAt")),
     )
 
 
