@@ -72,7 +72,7 @@ def test_read_only_sends_nothing_and_is_5(account, world, policies):
 def test_a_number_whose_chats_cannot_be_read_is_named(account, world, policies):
     account("policy", "apply", policies)
     device = next(iter(world.devices))
-    world.script(faults.status(500, on=On(method="GET", route="chats", device=device)))
+    world.script(faults.status(500, on=On(method="GET", route="chats", device=device, times=None)))
     done = account.json("sync", code=6)
     assert [each["problem"] is None for each in done["devices"]] == [False, True]
 

@@ -48,7 +48,7 @@ ATOMS = {
     "agent": one_or_some(*PEOPLE),
     "department": one_or_some(*PEOPLE),
     "whatsapp_status": one_or_some("invalid", "removed", "banned", "archived", "active"),
-    "chat": one_or_some(*WIDS, "ref_1", "ref_3"),
+    "chat": one_or_some(*WIDS, "chat_1", "chat_3"),
 }
 
 
@@ -148,7 +148,7 @@ def inboxes(draw, policy, size=24):
     """Chats, each with all facts and an id, most of them near the policy."""
     found = []
     for number in range(1, size + 1):
-        chat = {"id": number, "chat_ref": f"ref_{number}", **QUIET, "labels": []}
+        chat = {"id": number, "chat_ref": f"chat_{number}", **QUIET, "labels": []}
         if "devices" in policy:
             chat["device_id"] = DEVICES[policy["devices"][0]]
         towards(policy["when"], chat)
@@ -186,7 +186,7 @@ OPENINGS = [
 ]
 """Rules true of a quiet chat that name kind, pinned and locked in all sorts of places."""
 EVERY_SORT = [
-    {"id": n, "chat_ref": f"ref_{n}", **QUIET, "wid": None, "kind": kind, "pinned": pinned, "locked": locked}
+    {"id": n, "chat_ref": f"chat_{n}", **QUIET, "wid": None, "kind": kind, "pinned": pinned, "locked": locked}
     for n, (kind, pinned, locked) in enumerate(
         product(
             (None, "chat", "group", "channel", "community", "user"), (None, True, False), (None, True, False)
@@ -199,7 +199,7 @@ EVERY_ATOM = (
     *({name: value} for name in (*oracle.FLAGS, "waiting_for_us") for value in (True, False)),
     *({name: "30d"} for name in ("resolved_for", "inactive_for", *oracle.SINCE)),
     {"status": "resolved"}, {"status": ["active", "pending"]}, {"kind": ["chat", "group"]}, {"whatsapp_status": "active"},
-    {"agent": "a1"}, {"department": ["A1", "a1"]}, {"chat": "ref_1"}, {"chat": ["34600000000@c.us"]},
+    {"agent": "a1"}, {"department": ["A1", "a1"]}, {"chat": "chat_1"}, {"chat": ["34600000000@c.us"]},
     {"labels": ["vip"]}, {"labels": {"none": ["vip"]}},
 )  # fmt: skip
 EVERY_PLACE = [
@@ -221,7 +221,7 @@ EVERY_PLACE = [
 ]
 """Every condition, plain, negated and joined, in each place that decides."""
 ONE_FACT_OFF = [
-    {"id": n, "chat_ref": f"ref_{n}", **QUIET, "wid": f"{n}@c.us", "labels": [], **off}
+    {"id": n, "chat_ref": f"chat_{n}", **QUIET, "wid": f"{n}@c.us", "labels": [], **off}
     for n, off in enumerate(
         (
             {},

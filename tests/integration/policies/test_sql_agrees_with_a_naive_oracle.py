@@ -165,7 +165,7 @@ def test_the_clauses_work_on_an_alias_and_beside_other_tables(connection):
         .where(compiled(policy, [], chat).matches())
     )
     inbox = [
-        {"id": n, "chat_ref": f"ref_{n}", **QUIET, "wid": None, "labels": labels}
+        {"id": n, "chat_ref": f"chat_{n}", **QUIET, "wid": None, "labels": labels}
         for n, labels in ((1, []), (2, ["vip"]))
     ]
     assert asked(connection, inbox, query) == [(2, "d1")]
@@ -174,7 +174,7 @@ def test_the_clauses_work_on_an_alias_and_beside_other_tables(connection):
 def test_each_odd_label_is_found_by_itself_and_by_nothing_else(connection):
     stored = sorted({unicodedata.normalize("NFC", label) for label in LABELS})
     inbox = [
-        {"id": n, "chat_ref": f"ref_{n}", **QUIET, "wid": None, "labels": ["other", label, ""]}
+        {"id": n, "chat_ref": f"chat_{n}", **QUIET, "wid": None, "labels": ["other", label, ""]}
         for n, label in enumerate(stored)
     ]
     for label in LABELS:
@@ -207,13 +207,13 @@ def test_the_largest_policy_that_a_file_can_hold_runs(connection, rules):
     }
     (policy,) = load(json.dumps(document).encode(), "test.yaml")
     rule = compiled(policy.to_document(), [])
-    inbox = [{"id": 1, "chat_ref": "ref_1", **QUIET, "wid": None}]
+    inbox = [{"id": 1, "chat_ref": "chat_1", **QUIET, "wid": None}]
     for query in (rule.funnel(chats), rule.explain(chats), select(chats.c.id).where(rule.matches())):
         asked(connection, inbox, query)
 
 
 def test_a_label_can_be_one_that_another_row_names(connection):
-    inbox = [{"id": 1, "chat_ref": "ref_1", **QUIET, "wid": None, "labels": ["d2", "100%"]}]
+    inbox = [{"id": 1, "chat_ref": "chat_1", **QUIET, "wid": None, "labels": ["d2", "100%"]}]
     query = (
         select(devices.c.device)
         .join_from(devices, chats, true())
@@ -224,7 +224,7 @@ def test_a_label_can_be_one_that_another_row_names(connection):
 
 def test_a_clause_can_be_asked_whether_it_fails(connection):
     rule = compiled({"name": "p", "schedule": "0 3 * * *", "when": {"pinned": True}}, [])
-    inbox = [{"id": 1, "chat_ref": "ref_1", **QUIET, "wid": None}]
+    inbox = [{"id": 1, "chat_ref": "chat_1", **QUIET, "wid": None}]
     query = select(*(clause.holds().is_(False) for clause in rule.clauses)).select_from(chats)
     (row,) = asked(connection, inbox, query)
     failing = [clause.name for clause, fails in zip(rule.clauses, row, strict=True) if fails]

@@ -37,7 +37,7 @@ def test_a_rule_reads_as_one_line():
             "{whatsapp_status: removed, waiting_for_us: false}",
             "not waiting for our answer and status in WhatsApp removed",
         ),
-        ("{chat: [a, b]}", "one of 2 named chats"),
+        ("{chat: [chat_a, b@c.us]}", "one of 2 named chats"),
     ],
 )
 def test_each_condition_has_its_words(when, told):
