@@ -1,7 +1,7 @@
 """Cases that a careful reader found: each once lost a job, a hold, a truth, or an end."""
 
 from contextlib import nullcontext
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -151,10 +151,14 @@ def test_a_run_sits_out_a_call_that_may_still_be_at_work(rig, monkeypatch):
         with pytest.raises(MemoryError):
             rig.run()
     assert rig.states() == {"sent": 1}
+    rig.world.script(faults.status(400, on=On(**CHAT)))
     assert rig.run().outcomes == {"deleted": 1}
     assert rig.deleted() == [wid]
-    (intent, asked) = rig.sql("select at from audit_events where kind = 'job.intent' order by seq")
-    assert asked[0] >= intent[0], "asked again"
+    first, second = (
+        datetime.fromisoformat(at)
+        for (at,) in rig.sql("select at from audit_events where kind = 'job.intent' order by seq")
+    )
+    assert second - first >= timedelta(seconds=3), "asked again while the first call could still be at work"
 
 
 def test_what_another_worker_holds_is_said(rig, monkeypatch):

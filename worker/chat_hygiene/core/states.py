@@ -4,7 +4,7 @@
       ▲                 │                  │
       └── release ──────┘◄──── retry ──────┘      cancel from queued and leased; quarantine from sent
 
-`store.jobs.move` is the only caller of `transition` that writes, and writes the audit event in the same transaction.
+`store.moves.move` is the only caller of `transition` that writes, and writes the audit event in the same transaction.
 """
 
 from enum import StrEnum

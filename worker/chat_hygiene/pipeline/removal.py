@@ -6,6 +6,7 @@ outcome was not read, and hands the job back, without counting an attempt, when 
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -44,6 +45,9 @@ async def run(context: Context, calls: Calls, job: Job) -> bool:
         decision = unreadable(
             _past(context, job), rules=_rules(context), now=context.clock(), rng=context.rng
         )
+        if job.error_class in jobs.UNANSWERED and decision.event is JobEvent.RETRY:
+            # An earlier call has no answer yet: a read that fails does not change what has to be waited out.
+            decision = replace(decision, error=job.error_class)
         await _settle(context, job, decision, attempts=job.attempts + 1)
         return True
 

@@ -40,8 +40,8 @@ PLAIN = (
 _KNOWN = [
     chats.c[name]
     for name in (
-        *("id", "wid", "chat_ref", "key_id", "generation", "labels", "missing_since", "removed_at"),
-        *("removed_last_message_at", "resurrected_at", *STICKY, *PLAIN),
+        *("id", "wid", "chat_ref", "labels", "missing_since", "removed_at", "removed_last_message_at"),
+        *(*STICKY, *PLAIN),
     )
 ]
 
