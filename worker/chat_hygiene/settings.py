@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import re
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +23,16 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 PREFIX = "CHAT_HYGIENE_"
-SECRETS = ("api_token", "pseudonym_key", "audit_key", "database_url", "broker_url", "webhook_token")
+SECRETS = (
+    "api_token",
+    "pseudonym_key",
+    "audit_key",
+    "database_url",
+    "broker_url",
+    "webhook_token",
+    "webhook_hmac_key",
+    "ping_url",
+)
 
 # Rules of the protocol, not choices of an operator.
 MAX_READ_AGE = timedelta(seconds=5)
@@ -84,6 +94,10 @@ class Settings(BaseSettings):
     web_port: Annotated[int, Field(ge=0, le=65535)] = 8787
     web_users_file: Path | None = None
     webhook_token: SecretStr | None = None
+    webhook_hmac_key: SecretStr | None = None
+    ping_url: SecretStr | None = None
+    allow_private_targets: bool = False
+    heartbeat_file: Path | None = None
     actor: Annotated[str, Field(default_factory=_login, min_length=1, max_length=100)]
     read_only: bool = False
     canary_chats: Annotated[int, Field(ge=1)] | Literal["off"] = 10
@@ -98,6 +112,7 @@ class Settings(BaseSettings):
     full_sync_interval_seconds: Seconds = timedelta(days=1)
     catch_up_seconds: Seconds = timedelta(days=1)
     approval_expiry_seconds: Seconds = timedelta(days=7)
+    records_kept_seconds: Seconds = timedelta(days=730)
 
     @field_validator("api_url")
     @classmethod
@@ -132,6 +147,22 @@ class Settings(BaseSettings):
     def _long_keys(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
             parse_keys(value.get_secret_value())
+        return value
+
+    @field_validator("broker_url")
+    @classmethod
+    def _known_broker(cls, value: SecretStr) -> SecretStr:
+        if urlsplit(value.get_secret_value()).scheme not in {"memory", "redis", "rediss"}:
+            raise ValueError("must be memory://, redis://… or rediss://…")
+        return value
+
+    @field_validator("webhook_token")
+    @classmethod
+    def _unguessable(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9_-]{32,}", value.get_secret_value()):
+            raise ValueError(
+                "must be 32 or more letters, digits, - or _: it stands in a URL and must not be guessed"
+            )
         return value
 
     @field_validator("audit_key")

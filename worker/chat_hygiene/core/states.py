@@ -2,7 +2,8 @@
 
     queued ──claim──► leased ──intend──► sent ──outcome──► deleted | already_gone | removed_locally | failed
       ▲                 │                  │
-      └── release ──────┘◄──── retry ──────┘      cancel from queued and leased; quarantine from sent
+      └── release ──────┘◄──── retry ──────┘      cancel from queued and leased; quarantine from sent;
+                                                  requeue from failed and quarantined, by an operator
 
 `store.moves.move` is the only caller of `transition` that writes, and writes the audit event in the same transaction.
 """
@@ -45,6 +46,8 @@ class JobEvent(StrEnum):
     CONFIRM_GONE = "confirm_gone"
     CONFIRM_LOCAL = "confirm_local"
     GIVE_UP = "give_up"
+    REQUEUE = "requeue"
+    """An operator wants it tried again."""
     QUARANTINE = "quarantine"
 
 
@@ -70,6 +73,8 @@ MOVES: dict[tuple[JobState, JobEvent], JobState] = {
     (_S.SENT, _E.CONFIRM_LOCAL): _S.REMOVED_LOCALLY,
     (_S.SENT, _E.GIVE_UP): _S.FAILED,
     (_S.SENT, _E.QUARANTINE): _S.QUARANTINED,
+    (_S.FAILED, _E.REQUEUE): _S.QUEUED,
+    (_S.QUARANTINED, _E.REQUEUE): _S.QUEUED,
 }
 
 OPEN_STATES = (JobState.QUEUED, JobState.LEASED, JobState.SENT)

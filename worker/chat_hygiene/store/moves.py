@@ -28,6 +28,7 @@ _EVENTS = {
     JobEvent.CONFIRM_LOCAL: Event.JOB_REMOVED_LOCALLY,
     JobEvent.GIVE_UP: Event.JOB_FAILED,
     JobEvent.QUARANTINE: Event.JOB_QUARANTINED,
+    JobEvent.REQUEUE: Event.JOB_REQUEUED,
 }
 _LEASED = (JobState.LEASED, JobState.SENT)
 _FINAL = (*EFFECTIVE_STATES, JobState.CANCELLED, JobState.FAILED, JobState.QUARANTINED)
@@ -66,8 +67,7 @@ def move(
     changes: dict[str, Any] = {"state": state.value, **(values or {})}
     if state not in _LEASED:
         changes |= {"lease_owner": None, "lease_until": None}
-    if state in _FINAL:
-        changes |= {"finished_at": now}
+    changes["finished_at"] = now if state in _FINAL else None
     session.execute(update(jobs).where(jobs.c.id == job_id).values(changes))
     if state in EFFECTIVE_STATES:
         owed = state is JobState.REMOVED_LOCALLY

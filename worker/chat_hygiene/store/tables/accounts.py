@@ -1,6 +1,6 @@
 """Devices and chats: what syncs and fresh reads store."""
 
-from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, Table, Text, UniqueConstraint, text
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, Table, Text, UniqueConstraint, text
 
 from chat_hygiene.store.tables.base import BigId, metadata
 from chat_hygiene.store.types import Instant, Json
@@ -24,6 +24,13 @@ devices = Table(
     Column("sweep_page", Integer),
     Column("last_full_sync_at", Instant),
     Column("last_sync_at", Instant),
+    # A complete sync that began at or after this is asked for; a webhook asked to look again at `hinted_at`.
+    Column("sync_wanted_at", Instant),
+    Column("hinted_at", Instant),
+    Column("sync_failed_at", Instant),
+    # One process at a time walks the listing.
+    Column("sync_owner", Text),
+    Column("sync_until", Instant),
     # Request budget (token bucket), pause and block: shared by every process through this row.
     Column("tokens", Float, nullable=False, server_default="0"),
     Column("tokens_at", Instant),
@@ -71,6 +78,14 @@ chats = Table(
     # What the removed life ended with, to tell a new conversation from a resurrection.
     Column("removed_last_message_at", Instant),
     Column("resurrected_at", Instant),
+    # A webhook named it: it is read again soon.
+    Column("hinted_at", Instant),
     UniqueConstraint("device_id", "wid"),
     UniqueConstraint("device_id", "chat_ref"),
+)
+Index(
+    "ix_chats_hinted",
+    chats.c.device_id,
+    sqlite_where=text("hinted_at is not null"),
+    postgresql_where=text("hinted_at is not null"),
 )

@@ -41,6 +41,8 @@ jobs = Table(
     Column("intent_at", Instant),
     # The call to make next: forced once the refusal is confirmed.
     Column("force", Boolean, nullable=False, server_default=text("false")),
+    # The operator who asked for force: then the policy need not allow it.
+    Column("forced_by", Text),
     Column("refused_at", Instant),
     Column("error_class", Text),
     Column("error_code", Text),
@@ -97,6 +99,15 @@ Index(
     sqlite_where=text("state in ('leased', 'sent')"),
     postgresql_where=text("state in ('leased', 'sent')"),
 )
+# Calls whose answer is not known yet.
+Index(
+    "ix_jobs_unanswered",
+    jobs.c.device_id,
+    sqlite_where=text("state = 'queued' and intent is not null"),
+    postgresql_where=text("state = 'queued' and intent is not null"),
+)
+Index("ix_jobs_finished_at", jobs.c.finished_at)
+Index("ix_jobs_chat_id", jobs.c.chat_id)
 Index("ix_jobs_policy_id_queued_at", jobs.c.policy_id, jobs.c.queued_at)
 Index("ix_jobs_run_id", jobs.c.run_id)
 Index(

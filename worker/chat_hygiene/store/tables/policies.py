@@ -1,6 +1,6 @@
 """Policies, their immutable versions, their runs, and the candidates of runs that await approval."""
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, Integer, Table, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint
 
 from chat_hygiene.store.tables.base import BigId, metadata
 from chat_hygiene.store.types import Instant, Json
@@ -75,3 +75,4 @@ run_candidates = Table(
     Column("chat_id", BigId, ForeignKey("chats.id"), primary_key=True),
     Column("generation", Integer, nullable=False),
 )
+Index("ix_run_candidates_chat_id", run_candidates.c.chat_id)
