@@ -23,7 +23,7 @@ from chat_hygiene.core.facts import ChatFacts, DeviceFacts
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.pipeline.pacing import Pacer
 from chat_hygiene.providers.base import Deleter, Reader
-from chat_hygiene.store import devices
+from chat_hygiene.store import breakers, devices
 from chat_hygiene.store.jobs import Job
 
 # A good answer from a device vouches for it this long when a chat of it reads 404.
@@ -56,17 +56,17 @@ def note_fault(context: Context, device_id: int, error: ProviderError) -> Device
     with context.sessions.begin() as session:
         match error:
             case RateLimitedError(retry_at=at):
-                devices.pause(session, device_id, at)
+                breakers.pause(session, device_id, at)
                 return DeviceFaultError("rate limited", at)
             case UnauthorizedError():
                 reason = "plan" if error.status == 402 else "key"
-                devices.block(session, device_id, reason, now=now, actor=context.actor)
+                breakers.block(session, device_id, reason, now=now, actor=context.actor)
             case NotFoundError():
                 reason = "gone"
-                devices.block(session, device_id, reason, now=now, actor=context.actor)
+                breakers.block(session, device_id, reason, now=now, actor=context.actor)
             case _:
                 reason = "unreachable"
-                devices.bad_call(session, device_id, now=now)
+                breakers.bad_call(session, device_id, now=now)
     return DeviceFaultError(reason, now + context.settings.retry_base_seconds * context.rng.random())
 
 
@@ -150,7 +150,7 @@ class Calls:
 
     def _clear(self, device_id: int, now: datetime) -> None:
         with self._context.sessions.begin() as session:
-            devices.good_call(session, device_id, now=now, actor=self._context.actor)
+            breakers.good_call(session, device_id, now=now, actor=self._context.actor)
 
     def _record(self, facts: DeviceFacts) -> None:
         with self._context.sessions.begin() as session:

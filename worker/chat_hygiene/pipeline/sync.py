@@ -17,7 +17,7 @@ from chat_hygiene.pipeline.calls import note_fault
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.pipeline.pacing import Pacer
 from chat_hygiene.providers.base import Page, Reader
-from chat_hygiene.store import audit, chats, devices
+from chat_hygiene.store import audit, breakers, chats, devices, sweeps
 from chat_hygiene.store.chats import Account
 from chat_hygiene.store.devices import Device
 from chat_hygiene.store.engine import reading
@@ -150,18 +150,18 @@ class _Sweep:
         """Every page; then what two sweeps did not show is missing."""
         since = self._now - self._context.settings.sync_interval_seconds
         with self._context.sessions.begin() as session:
-            number, page = devices.open_sweep(session, self._device.id, now=self._now, resume_since=since)
+            number, page = sweeps.open_sweep(session, self._device.id, now=self._now, resume_since=since)
         size = self._context.settings.page_size
         while True:
             listed = await self._page(page, number)
             page += 1
             with self._context.sessions.begin() as session:
-                if not devices.sweep_reached(session, self._device.id, number, page):
+                if not sweeps.sweep_reached(session, self._device.id, number, page):
                     return
             if listed < size:
                 break
         with self._context.sessions.begin() as session:
-            if not devices.close_sweep(session, self._device.id, number):
+            if not sweeps.close_sweep(session, self._device.id, number):
                 return
             now, actor = self._context.clock(), self._context.actor
             self.missing = chats.mark_missing(session, self._account, number, now=now, actor=actor)
@@ -179,7 +179,7 @@ class _Sweep:
                 break
             page += 1
         with self._context.sessions.begin() as session:
-            devices.partly_synced(session, self._device.id, at=self._now)
+            sweeps.partly_synced(session, self._device.id, at=self._now)
 
     async def _page(self, page: int, sweep: int) -> int:
         read_at, answer = await self._listed(page)
@@ -231,7 +231,7 @@ class _Sweep:
                 sweep=sweep,
                 actor=self._context.actor,
             )
-            devices.good_call(session, self._device.id, now=read_at, actor=self._context.actor)
+            breakers.good_call(session, self._device.id, now=read_at, actor=self._context.actor)
         return stored
 
 

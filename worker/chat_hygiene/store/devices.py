@@ -1,25 +1,15 @@
-"""The numbers ("devices"): what the provider says of them, their sweeps, and what stands in a device's way.
-
-A device's pause, block and breaker stand in its row, so that every process obeys them.
-"""
+"""The numbers ("devices"): what the provider says of them. Their sweeps and breakers stand in the same row."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, case, func, insert, literal, or_, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
-from chat_hygiene.core.events import Event
 from chat_hygiene.core.facts import DeviceFacts
-from chat_hygiene.store import audit
 from chat_hygiene.store.pseudonyms import mask_numbers
 from chat_hygiene.store.tables import devices
-from chat_hygiene.store.types import Instant
-
-BREAKER_LIMIT = 5
-BREAKER_BASE = timedelta(seconds=30)
-BREAKER_CAP = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,117 +121,4 @@ def forget_missing(session: Session, provider: str, seen: Sequence[int]) -> None
         update(devices)
         .where(devices.c.provider == provider, devices.c.id.not_in(seen))
         .values(status="removed", session_status=None)
-    )
-
-
-def pause(session: Session, device_id: int, until: datetime) -> None:
-    """No call to this device before `until`, for every process; a later pause wins."""
-    session.execute(
-        update(devices)
-        .where(
-            devices.c.id == device_id, or_(devices.c.paused_until.is_(None), devices.c.paused_until < until)
-        )
-        .values(paused_until=until)
-    )
-
-
-def block(session: Session, device_id: int, reason: str, *, now: datetime, actor: str) -> None:
-    """Stops a device's queue until a good read; `reason` is of the closed set key, plan, gone."""
-    changed = session.execute(
-        update(devices)
-        .where(devices.c.id == device_id, devices.c.blocked_reason.is_distinct_from(reason))
-        .values(blocked_reason=reason)
-        .returning(devices.c.device)
-    ).scalar_one_or_none()
-    if changed is not None:
-        audit.append(
-            session, Event.DEVICE_BLOCKED, at=now, actor=actor, device=changed, detail={"reason": reason}
-        )
-
-
-def good_call(session: Session, device_id: int, *, now: datetime, actor: str) -> None:
-    """A good answer closes the breaker and lifts a block. Writes nothing when neither stands."""
-    stands = or_(devices.c.breaker_failures > 0, devices.c.blocked_reason.is_not(None))
-    before = session.execute(
-        select(devices.c.device, devices.c.blocked_reason).where(devices.c.id == device_id, stands)
-    ).one_or_none()
-    if before is None:
-        return
-    session.execute(
-        update(devices)
-        .where(devices.c.id == device_id)
-        .values(breaker_failures=0, breaker_until=None, blocked_reason=None)
-    )
-    if before.blocked_reason is not None:
-        audit.append(session, Event.DEVICE_UNBLOCKED, at=now, actor=actor, device=before.device)
-
-
-def bad_call(session: Session, device_id: int, *, now: datetime) -> None:
-    """A transport failure or 5xx; the fifth in a row opens the breaker, each further one for twice as long."""
-    failures = session.execute(
-        update(devices)
-        .where(devices.c.id == device_id)
-        .values(breaker_failures=devices.c.breaker_failures + 1)
-        .returning(devices.c.breaker_failures)
-    ).scalar_one()
-    if failures >= BREAKER_LIMIT:
-        wait = min(BREAKER_CAP, BREAKER_BASE * 2 ** min(failures - BREAKER_LIMIT, 10))
-        session.execute(update(devices).where(devices.c.id == device_id).values(breaker_until=now + wait))
-
-
-def open_sweep(session: Session, device_id: int, *, now: datetime, resume_since: datetime) -> tuple[int, int]:
-    """Begins a full sweep, or goes on with one begun after `resume_since`; returns its number and next page.
-
-    A resumed sweep reads one page again: chats move while nobody reads.
-    """
-    # NULL where none is open: then a new one begins at page 0.
-    resumes = and_(devices.c.sweep_page.is_not(None), devices.c.sweep_started_at >= resume_since)
-    row = session.execute(
-        update(devices)
-        .where(devices.c.id == device_id)
-        .values(
-            # An aborted sweep's number is used again: numbers count complete sweeps, and missing is judged by them.
-            sweep=case((devices.c.sweep_page.is_not(None), devices.c.sweep), else_=devices.c.sweep + 1),
-            sweep_started_at=case((resumes, devices.c.sweep_started_at), else_=literal(now, Instant())),
-            sweep_page=case((and_(resumes, devices.c.sweep_page > 0), devices.c.sweep_page - 1), else_=0),
-        )
-        .returning(devices.c.sweep, devices.c.sweep_page)
-    ).one()
-    return row.sweep, row.sweep_page
-
-
-def sweep_reached(session: Session, device_id: int, sweep: int, page: int) -> bool:
-    """Notes the next page to read; False when another process began a newer sweep meanwhile."""
-    row = session.execute(
-        update(devices)
-        .where(devices.c.id == device_id, devices.c.sweep == sweep)
-        .values(sweep_page=page)
-        .returning(devices.c.id)
-    )
-    return row.scalar_one_or_none() is not None
-
-
-def close_sweep(session: Session, device_id: int, sweep: int) -> bool:
-    """Marks the sweep as complete, as of the moment it began. False when another process began a newer one."""
-    row = session.execute(
-        update(devices)
-        .where(devices.c.id == device_id, devices.c.sweep == sweep, devices.c.sweep_page.is_not(None))
-        .values(
-            sweep_page=None,
-            last_full_sync_at=devices.c.sweep_started_at,
-            last_sync_at=devices.c.sweep_started_at,
-        )
-        .returning(devices.c.id)
-    )
-    return row.scalar_one_or_none() is not None
-
-
-def partly_synced(session: Session, device_id: int, *, at: datetime) -> None:
-    """An incremental sync that began at `at` reached its watermark."""
-    began = literal(at, Instant())
-    newest = func.coalesce(devices.c.last_sync_at, began)
-    session.execute(
-        update(devices)
-        .where(devices.c.id == device_id)
-        .values(last_sync_at=case((newest > began, newest), else_=began))
     )
