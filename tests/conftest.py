@@ -1,12 +1,14 @@
 """Fixtures that give a test a real database of each engine.
 
 `engine`, `sessions` and `database_url` run a test on SQLite and on PostgreSQL, each time on a fresh migrated database.
-PostgreSQL comes from a wheel; `TEST_DATABASE_URL` points at another server instead.
+`redis` is an empty database of a real server of the Redis protocol. Both servers come from wheels;
+`TEST_DATABASE_URL` and `TEST_REDIS_URL` point at others instead.
 """
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import Engine, make_url
@@ -14,6 +16,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from chat_hygiene.store.engine import create_engine
 from chat_hygiene.store.engine import sessions as make_sessions
+from support.brokers import Broker, broker
 from support.databases import PostgresDatabases, SqliteDatabases
 from support.servers import postgres
 
@@ -40,6 +43,25 @@ def sqlite_databases(tmp_path_factory: pytest.TempPathFactory) -> SqliteDatabase
 def postgres_url(postgres_databases: PostgresDatabases) -> str:
     """The URL of an empty PostgreSQL database."""
     return postgres_databases.empty()
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Broker]:
+    """The one Redis-protocol server of this test process."""
+    if other := os.environ.get("TEST_REDIS_URL"):
+        # Test processes side by side share a foreign server: each has a database of its own there.
+        number = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+        yield Broker(urlsplit(other)._replace(path=f"/{number}").geturl())
+    else:
+        with broker() as server:
+            yield server
+
+
+@pytest.fixture
+def redis(redis_server: Broker) -> Broker:
+    """An empty Redis database; `.url` is its address."""
+    redis_server.flushdb()
+    return redis_server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
