@@ -1,0 +1,53 @@
+"""Heartbeats: when each part of the service last did some of its work. They stand among the switches; `report_v1_health` reads them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import null, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from chat_hygiene.store.tables import switches
+
+PREFIX = "heartbeat:"
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """The last sign of life of a part, and small facts that it left with it."""
+
+    part: str
+    at: datetime
+    detail: dict[str, Any] | None
+
+
+def beat(
+    session: Session, part: str, *, now: datetime, detail: Mapping[str, object] | None = None
+) -> datetime | None:
+    """Notes that `part` worked at `now`, unless a newer sign of life is known. Returns the one before; None: the first."""
+    name = f"{PREFIX}{part}"
+    before = session.scalar(select(switches.c.at).where(switches.c.name == name).with_for_update())
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    sign = dialect.insert(switches).values(
+        name=name, at=now, detail=null() if detail is None else dict(detail)
+    )
+    session.execute(
+        sign.on_conflict_do_update(
+            index_elements=["name"],
+            set_={"at": sign.excluded.at, "detail": sign.excluded.detail},
+            where=or_(switches.c.at.is_(None), switches.c.at < sign.excluded.at),
+        )
+    )
+    return before
+
+
+def read(session: Session) -> list[Heartbeat]:
+    """The last sign of life of every part that ever gave one, by name."""
+    query = (
+        select(switches.c.name, switches.c.at, switches.c.detail)
+        .where(switches.c.name.startswith(PREFIX), switches.c.at.is_not(None))
+        .order_by(switches.c.name)
+    )
+    return [Heartbeat(row.name.removeprefix(PREFIX), row.at, row.detail) for row in session.execute(query)]
