@@ -1,4 +1,4 @@
-"""A small JSON client for one account or one of its devices. The only module that imports httpx.
+"""A small JSON client for one account or one of its devices, and a bare GET. The only module that imports httpx.
 
 Every call has one total deadline, a body cap, no redirect, no proxy from the environment and no hidden retry. Whatever
 goes wrong becomes one of our own errors, and the only question asked is whether the request may have left: before that
@@ -176,6 +176,42 @@ class JsonClient:
         # A server may quote the key it refuses, and an error's code is kept.
         body = answer.body.replace(self._token.get_secret_value().encode(), b"")
         return Answer(answer.status, answer.headers, body, answer.flaw)
+
+
+async def get_at(url: str, address: str, *, connect: timedelta) -> int:
+    """The status of one GET of `url`, sent to exactly this IP address: its host only goes into `Host` and into TLS.
+
+    Nothing is looked up, nothing followed, and the body is not read. The caller sets the total deadline; `connect` is for
+    the connection alone. Raises UnavailableError when there was none, UnknownOutcomeError when it was lost.
+    """
+    connected, failure = False, ""
+    try:
+        target = httpx.URL(url)
+        async with (
+            httpx.AsyncClient(
+                verify=_ssl_context(),
+                trust_env=False,
+                follow_redirects=False,
+                timeout=httpx.Timeout(None, connect=connect.total_seconds()),
+            ) as client,
+            client.stream(
+                "GET",
+                target.copy_with(host=address),
+                headers={"Host": target.netloc.decode("ascii"), "User-Agent": "chat-hygiene"},
+                extensions={"sni_hostname": target.host},
+            ) as response,
+        ):
+            return response.status_code
+    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+        failure = _cause(error) or "no connection could be made"
+    except httpx.InvalidURL:
+        failure = "it is not a valid URL"
+    except (httpx.HTTPError, OSError):
+        connected = True
+    # Raised out here: an error chained to httpx's would carry the request, and with it a secret path.
+    if connected:
+        raise UnknownOutcomeError("the connection was lost")
+    raise UnavailableError(failure)
 
 
 class _Departure:
