@@ -28,6 +28,7 @@ class Job:
     chat_id: int
     generation: int
     device_id: int
+    run_id: int
     policy_id: int
     fence: int
     attempts: int
@@ -35,6 +36,7 @@ class Job:
     intent: Intent | None
     intent_at: datetime | None
     force: bool
+    forced_by: str | None
     refused_at: datetime | None
     error_class: str | None
     first_failed_at: datetime | None
@@ -45,9 +47,9 @@ class Job:
 
 
 _COLUMNS = (
-    *(jobs.c.id, jobs.c.chat_id, jobs.c.generation, jobs.c.device_id, jobs.c.policy_id, jobs.c.fence),
-    *(jobs.c.attempts, jobs.c.not_before, jobs.c.intent, jobs.c.intent_at, jobs.c.force, jobs.c.refused_at),
-    *(jobs.c.error_class, jobs.c.first_failed_at),
+    *(jobs.c.id, jobs.c.chat_id, jobs.c.generation, jobs.c.device_id, jobs.c.run_id, jobs.c.policy_id),
+    *(jobs.c.fence, jobs.c.attempts, jobs.c.not_before, jobs.c.intent, jobs.c.intent_at),
+    *(jobs.c.force, jobs.c.forced_by, jobs.c.refused_at, jobs.c.error_class, jobs.c.first_failed_at),
     *(chats.c.wid, devices.c.device, jobs.c.chat_ref, jobs.c.chat_hint),
 )
 
