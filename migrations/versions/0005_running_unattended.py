@@ -22,6 +22,7 @@ COLUMNS = {
 # name: table, columns, and the rows it holds (None: all)
 INDEXES = {
     "ix_chats_hinted": ("chats", ["device_id"], "hinted_at is not null"),
+    "ix_policy_runs_syncing": ("policy_runs", ["policy_id"], "state = 'syncing'"),
     "ix_jobs_unanswered": ("jobs", ["device_id"], "state = 'queued' and intent is not null"),
     "ix_jobs_finished_at": ("jobs", ["finished_at"], None),
     "ix_jobs_chat_id": ("jobs", ["chat_id"], None),

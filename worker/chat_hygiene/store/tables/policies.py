@@ -1,6 +1,16 @@
 """Policies, their immutable versions, their runs, and the candidates of runs that await approval."""
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
 from chat_hygiene.store.tables.base import BigId, metadata
 from chat_hygiene.store.types import Instant, Json
@@ -66,6 +76,13 @@ policy_runs = Table(
         "state in ('syncing', 'evaluating', 'awaiting_approval', 'done', 'rejected', 'expired', 'superseded', 'failed')",
         name="state",
     ),
+)
+# Runs that wait for their sync: looked for every few seconds, among years of ended ones.
+Index(
+    "ix_policy_runs_syncing",
+    policy_runs.c.policy_id,
+    sqlite_where=text("state = 'syncing'"),
+    postgresql_where=text("state = 'syncing'"),
 )
 
 run_candidates = Table(
