@@ -58,8 +58,8 @@ class Rig:
             api_token=self.world.token or "revoked",
             audit_key="a" * 32,
             actor="tester",
-            requests_per_minute=60000,
             **{
+                "requests_per_minute": 60000,
                 "pseudonym_key": "p" * 32,
                 "read_deadline_seconds": 5,
                 "delete_deadline_seconds": 5,

@@ -1,7 +1,7 @@
 """Drain: one asyncio loop per process over every due job of every device.
 
 It takes tokens, claims what they allow, and works the claimed jobs side by side, a few per device. It ends when nothing
-is due within the horizon; a long-lived worker calls it again.
+is due within the horizon, when its time is over or when it is told to stop; a long-lived worker calls it again.
 """
 
 import asyncio
@@ -13,13 +13,14 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement
 
+from chat_hygiene.core.states import JobEvent
 from chat_hygiene.pipeline import reconcile, removal
 from chat_hygiene.pipeline.calls import Calls
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.pipeline.pacing import CALLS_PER_JOB, Pacer
 from chat_hygiene.providers.base import Deleter, Reader
 from chat_hygiene.settings import MAX_CLOCK_SKEW
-from chat_hygiene.store import devices, jobs, switches
+from chat_hygiene.store import devices, jobs, moves, switches
 from chat_hygiene.store.engine import reading
 from chat_hygiene.store.jobs import Job
 
@@ -27,6 +28,8 @@ PER_DEVICE = 8
 STALLED = timedelta(minutes=5)
 """A device whose jobs are only handed back for so long is left to a later drain."""
 BUDGET_LOOK = timedelta(seconds=10)
+STOP_LOOK = 0.5
+"""Seconds between two looks at `stop`: a flag that another thread sets wakes no loop."""
 
 Progress = Callable[[int], None]
 """Called with the number of jobs worked so far."""
@@ -34,10 +37,22 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How a drain ended. `stopped` says why it left due jobs alone, if it did."""
+    """How a drain ended.
+
+    Attributes:
+        worked: jobs that came to rest.
+        stopped: why it left due jobs alone, if deleting is stopped.
+        more: it ended early, by `until` or `stop`, and another drain would find work within the horizon.
+    """
 
     worked: int
     stopped: str | None = None
+    more: bool = False
+
+
+def never() -> bool:
+    """A drain that nobody stops."""
+    return False
 
 
 async def run(
@@ -49,12 +64,16 @@ async def run(
     horizon: timedelta,
     policies: Collection[int] | None = None,
     progress: Progress | None = None,
+    until: datetime | None = None,
+    stop: Callable[[], bool] = never,
 ) -> Report:
     """Works due jobs, of these policies only if given, until none is due within `horizon` from now.
 
-    Longer waits it sits out only for a call that may still be at work after its process died.
+    Longer waits it sits out only for a call that may still be at work after its process died. From `until` on, or once
+    `stop()` is true, it claims nothing more, finishes the jobs in flight and hands back what did not start.
     """
-    return await _Drain(context, reader, deleter, pacer, jobs.of_policies(policies), progress).run(horizon)
+    work = _Drain(context, reader, deleter, pacer, jobs.of_policies(policies), progress)
+    return await work.run(horizon, until, stop)
 
 
 class _Drain:
@@ -76,14 +95,17 @@ class _Drain:
         self._worked = 0
         self._freed = asyncio.Event()
 
-    async def run(self, horizon: timedelta) -> Report:
+    async def run(self, horizon: timedelta, until: datetime | None, stop: Callable[[], bool]) -> Report:
+        def over() -> bool:
+            return stop() or (until is not None and self._context.clock() >= until)
+
         try:
-            return await self._loop(horizon)
+            return await self._loop(horizon, over)
         finally:
             # Calls in flight are finished, also when the loop ends by an error.
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _loop(self, horizon: timedelta) -> Report:
+    async def _loop(self, horizon: timedelta, over: Callable[[], bool]) -> Report:
         while True:
             # Cleared before anything is looked at: a job that ends from here on wakes the rest below.
             self._freed.clear()
@@ -91,25 +113,55 @@ class _Drain:
             if (reason := await asyncio.to_thread(self._stop_reason)) is not None:
                 await asyncio.gather(*self._tasks)
                 return Report(self._worked, reason)
+            if over():
+                await asyncio.gather(*self._tasks)
+                wake, _ = await asyncio.to_thread(self._wake_at)
+                more = wake is not None and wake - self._context.clock() <= horizon
+                return Report(self._worked, more=more)
             for job in await asyncio.to_thread(self._claim):
-                self._start(job)
+                if over():
+                    await asyncio.to_thread(self._hand_back, job)
+                else:
+                    self._start(job)
             wake, unanswered = await asyncio.to_thread(self._wake_at)
             now = self._context.clock()
             patience = max(horizon, self._context.settings.delete_deadline_seconds) if unanswered else horizon
             if not self._tasks and (wake is None or wake - now > patience):
                 return Report(self._worked)
-            await self._rest(None if wake is None else max(0.0, (wake - now).total_seconds()))
+            await self._rest(wake, over)
 
-    async def _rest(self, seconds: float | None) -> None:
-        """Until a job of this process ends, or so long."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._freed.wait(), seconds)
+    async def _rest(self, until: datetime | None, over: Callable[[], bool]) -> None:
+        """Until a job of this process ends, until then, or until the drain is over."""
+        while not over():
+            seconds = STOP_LOOK
+            if until is not None:
+                seconds = min(seconds, (until - self._context.clock()).total_seconds())
+            if seconds <= 0:
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._freed.wait(), seconds)
+                return
 
     def _start(self, job: Job) -> None:
         task = asyncio.create_task(removal.run(self._context, self._calls, job))
         self._active[job.device_id] += 1
         self._tasks.add(task)
         task.add_done_callback(lambda ended: self._ended(job, ended))
+
+    def _hand_back(self, job: Job) -> None:
+        """Claimed, and the drain was over before it began."""
+        context, now = self._context, self._context.clock()
+        with context.sessions.begin() as session:
+            moves.move(
+                session,
+                job.id,
+                JobEvent.RELEASE,
+                now=now,
+                actor=context.actor,
+                fence=job.fence,
+                detail={"reason": "not begun"},
+            )
+        self._pacer.give_back(job.device_id, CALLS_PER_JOB)
 
     def _ended(self, job: Job, task: asyncio.Task[bool]) -> None:
         self._active[job.device_id] -= 1

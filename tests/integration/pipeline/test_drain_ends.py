@@ -1,0 +1,78 @@
+"""A drain ends when its time is over or when it is told to, and says whether work is left."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from chat_hygiene.pipeline import drain
+from chat_hygiene.pipeline.pacing import Pacer
+from chat_hygiene.providers import registry
+from chat_hygiene.store import jobs
+
+
+@pytest.fixture
+def queued(rig):
+    """Twenty chats that leave now; their jobs are queued and nothing was deleted."""
+    for number in range(20):
+        rig.chat(number)
+    rig.apply(grace="1d")
+    rig.run()
+    rig.offset = timedelta(days=1, minutes=1)
+    return rig
+
+
+def drained(rig, **limits) -> drain.Report:
+    async def work(context):
+        reader = registry.open_reader(context.settings, context.clock)
+        deleter = registry.open_deleter(context.settings, context.clock)
+        try:
+            return await drain.run(
+                context, reader, deleter, pacer=Pacer(context), **{"horizon": timedelta(seconds=1), **limits}
+            )
+        finally:
+            await reader.aclose()
+            await deleter.aclose()
+
+    with rig.ledger() as ledger:
+        return asyncio.run(work(ledger.context))
+
+
+def test_after_its_time_a_drain_claims_nothing_and_says_that_work_is_left(queued):
+    assert drained(queued, until=queued.now()) == drain.Report(0, more=True)
+    assert queued.deleted() == []
+    assert queued.sql("select count(*) from audit_events where kind = 'job.claimed'") == [(0,)]
+
+
+def test_a_drain_that_is_told_to_stop_finishes_what_is_in_flight(queued):
+    report = drained(queued, stop=lambda: bool(queued.world.seen(method="DELETE")))
+    assert 0 < report.worked < 20
+    assert report.more
+    assert queued.states() == {"deleted": report.worked, "queued": 20 - report.worked}, "none stays leased"
+
+
+def test_a_drain_that_waits_for_its_budget_notices_a_stop(queued):
+    queued.overrides = {"requests_per_minute": 1}
+    report = drained(
+        queued, horizon=timedelta(minutes=1), stop=lambda: queued.states() == {"deleted": 1, "queued": 19}
+    )
+    assert report == drain.Report(1, more=True)
+
+
+def test_what_was_claimed_and_not_begun_is_handed_back(queued, monkeypatch):
+    claim, over = jobs.claim, []
+
+    def claims(*args, **kwargs):
+        over.append(True)
+        return claim(*args, **kwargs)
+
+    monkeypatch.setattr("chat_hygiene.store.jobs.claim", claims)
+    report = drained(queued, stop=lambda: bool(over))
+    assert report == drain.Report(0, more=True)
+    assert queued.states() == {"queued": 20}
+    assert queued.sql("select max(attempts) from jobs") == [(0,)]
+    assert queued.world.seen(route="chat") == [], "nothing was asked of the API"
+
+
+def test_a_drain_that_ran_dry_leaves_nothing(queued):
+    assert drained(queued, until=queued.now() + timedelta(minutes=5)) == drain.Report(20)
