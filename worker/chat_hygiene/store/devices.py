@@ -23,11 +23,13 @@ class Device:
     session_status: str | None
     product: str | None
     last_online_at: datetime | None
+    last_seen_at: datetime | None
     sweep: int
     sweep_started_at: datetime | None
     sweep_page: int | None
     last_full_sync_at: datetime | None
     last_sync_at: datetime | None
+    sync_failed_at: datetime | None
     paused_until: datetime | None
     blocked_reason: str | None
     breaker_until: datetime | None
