@@ -1,6 +1,6 @@
 """Which schema a database has, and which one this program needs."""
 
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Connection, Engine, inspect, text
 
 HEAD = "0005"
 """The newest migration; a test holds it against the files."""
@@ -11,7 +11,12 @@ _FOUND = text("SELECT version_num FROM alembic_version")
 def current(engine: Engine) -> str | None:
     """The revision of the database; None when no migration has run."""
     with engine.connect() as connection:
-        if not inspect(connection).has_table("alembic_version"):
-            return None
-        found: str | None = connection.execute(_FOUND).scalar_one_or_none()
-        return found
+        return found(connection)
+
+
+def found(connection: Connection) -> str | None:
+    """The same in a transaction that is open already: a reader's takes no lock."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.execute(_FOUND).scalar_one_or_none()
+    return revision
