@@ -1,10 +1,12 @@
 """A made-up inbox for the outside server, the policies over it, and a plain-Python reading of what has to go."""
 
 import random
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from support.outside import Outside
 
+MONTH = timedelta(days=30)
 DEVICES = {"5f0c1d2e3a4b5c6d7e8f9a0b": "Support ES", "5f0c1d2e3a4b5c6d7e8f9a0c": "Sales UK"}
 
 POLICIES = """
@@ -30,11 +32,15 @@ def instant(at: datetime) -> str:
 
 def fill(world: Outside, chats: int, *, seed: int, now: datetime | None = None) -> None:
     """`chats` chats over two devices, with every trap of the rules above."""
-    rng = random.Random(seed)
-    now = now or datetime.now(UTC)
     for device, alias in DEVICES.items():
         world.add_device(device, alias)
-    for number in range(chats):
+    add(world, range(chats), random.Random(seed), now=now)
+
+
+def add(world: Outside, numbers: Iterable[int], rng: random.Random, *, now: datetime | None = None) -> None:
+    """Chats of these numbers, each on one of the devices."""
+    now = now or datetime.now(UTC)
+    for number in numbers:
         device = rng.choice(list(DEVICES))
         wid = f"4477009{number:05d}@{'g.us' if rng.random() < 0.1 else 'c.us'}"
         quiet = timedelta(days=rng.choice([3, 20, 29.9, 30.1, 45, 60, 90, 200]))
@@ -69,41 +75,43 @@ def fill(world: Outside, chats: int, *, seed: int, now: datetime | None = None) 
         world.chats[device][wid] = chat
 
 
-def doomed(world: Outside, now: datetime | None = None) -> set[tuple[str, str]]:
-    """(device, wid) of the chats that `POLICIES` says must go. Written from the contract, not from the product."""
-    now = now or datetime.now(UTC)
-    month = timedelta(days=30)
+def goes(chat: dict, now: datetime, *, resolved_for: timedelta = MONTH) -> bool:
+    """Whether `POLICIES` says at `now` that this record must go. Written from the contract, not from the product."""
 
-    def age(chat: dict, field: str) -> timedelta | None:
+    def age(field: str) -> timedelta | None:
         text = chat.get(field)
         if text is None:
             return None
         found = now - datetime.fromisoformat(text)
         return found if found >= timedelta(0) else None
 
-    def goes(chat: dict) -> bool:
-        labels = {label["name"] if isinstance(label, dict) else label for label in chat.get("labels", [])}
-        meta = chat.get("meta", {})
-        resolved, inbound = age(chat, "statusUpdatedAt"), age(chat, "lastInboundMessageAt")
-        ages = [age(chat, f"last{kind}MessageAt") for kind in ("Inbound", "Outbound")] + [
-            age(chat, "lastMessageAt")
-        ]
-        known = [each for each in ages if each is not None]
-        return (
-            chat.get("type") == "chat"
-            and chat.get("status") == "resolved"
-            and resolved is not None
-            and resolved >= month
-            and inbound is not None
-            and inbound >= month
-            and bool(known)
-            and min(known) >= timedelta(days=7)
-            and not labels & {"vip", "legal", "contract"}
-            and meta.get("isUnread") is False
-            and not meta.get("isPinned")
-            and not meta.get("isLocked")
-        )
+    labels = {label["name"] if isinstance(label, dict) else label for label in chat.get("labels", [])}
+    meta = chat.get("meta", {})
+    resolved, inbound = age("statusUpdatedAt"), age("lastInboundMessageAt")
+    ages = [age(f"last{kind}MessageAt") for kind in ("Inbound", "Outbound")] + [age("lastMessageAt")]
+    known = [each for each in ages if each is not None]
+    return (
+        chat.get("type") == "chat"
+        and chat.get("status") == "resolved"
+        and resolved is not None
+        and resolved >= resolved_for
+        and inbound is not None
+        and inbound >= MONTH
+        and bool(known)
+        and min(known) >= timedelta(days=7)
+        and not labels & {"vip", "legal", "contract"}
+        and meta.get("isUnread") is False
+        and not meta.get("isPinned")
+        and not meta.get("isLocked")
+    )
 
+
+def doomed(world: Outside, now: datetime | None = None) -> set[tuple[str, str]]:
+    """(device, wid) of the chats that `POLICIES` says must go."""
+    now = now or datetime.now(UTC)
     return {
-        (device, wid) for device, chats in world.chats.items() for wid, chat in chats.items() if goes(chat)
+        (device, wid)
+        for device, chats in world.chats.items()
+        for wid, chat in chats.items()
+        if goes(chat, now)
     }

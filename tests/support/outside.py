@@ -7,6 +7,7 @@ import json
 import re
 import threading
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +24,11 @@ class Call:
     wid: str | None
     body: object
     status: int | None = None
+    # What the answer said, as it left; None while the call is at work.
+    answer: bytes | None = None
+    answered_at: float | None = None
+    # Whether a DELETE took the chat away.
+    acted: bool = False
 
 
 @dataclass
@@ -33,6 +39,11 @@ class Outside:
     delay: float = 0.0
     # How long a DELETE takes to act after it was received: the caller may be dead by then.
     slow_delete: float = 0.0
+    # Chats that WhatsApp refuses to delete, and chats whose first DELETE is answered well and does nothing.
+    refused: set[tuple[str, str]] = field(default_factory=set)
+    ignored: set[tuple[str, str]] = field(default_factory=set)
+    # Told of each call when it is received, has acted, and is answered.
+    watch: Callable[[str, Call], None] = lambda _moment, _call: None
     calls: list[Call] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
     url: str = ""
@@ -49,6 +60,14 @@ class Outside:
             }
         )
         self.chats[device] = {}
+
+    def message_arrives(self, device: str, wid: str, at: str) -> None:
+        """The customer writes: the chat is active and unread, and listed again if it was removed."""
+        with self.lock:
+            chat = self.chats[device][wid]
+            chat |= {"status": "active", "waStatus": "active", "statusUpdatedAt": at}
+            chat |= {"lastMessageAt": at, "lastInboundMessageAt": at}
+            chat["meta"] = {**chat.get("meta", {}), "isUnread": True, "unreadCount": 1}
 
     def deletes(self) -> list[Call]:
         return [call for call in self.calls if call.method == "DELETE"]
@@ -79,11 +98,23 @@ class Outside:
                 return 200, chat
             if method == "DELETE":
                 flags = body if isinstance(body, dict) else {}
-                chat["status"] = "removed"
-                if flags.get("whatsapp"):
+                place = (match[1], unquote(match[2]))
+                if place in self.ignored:
+                    self.ignored.discard(place)
+                    return 200, {"status": "ok"}
+                if flags.get("whatsapp") and place in self.refused:
+                    if not flags.get("force"):
+                        return 400, {"status": 400, "message": "WhatsApp refused"}
+                elif flags.get("whatsapp"):
                     chat["waStatus"] = "removed"
+                chat["status"] = "removed"
                 return 200, {"status": "ok"}
         return 405, {"status": 405}
+
+    def removed_here(self, call: Call) -> bool:
+        """Whether the call's chat is removed by now."""
+        chat = self.chats.get(call.device or "", {}).get(call.wid or "")
+        return chat is not None and chat.get("status") == "removed"
 
     def _visible(self, chat: dict) -> bool:
         return self.removed == "listed" or chat.get("status") != "removed"
@@ -108,14 +139,19 @@ def serving(world: Outside):
                 body,
             )
             world.calls.append(call)
+            world.watch("received", call)
             if self.command == "DELETE" and world.slow_delete:
                 time.sleep(world.slow_delete)
             with world.lock:
+                before = world.removed_here(call)
                 status, answer = world.answer(
                     self.command, parts.path, parse_qs(parts.query), self.headers.get("Token"), body
                 )
                 call.status = status
+                call.acted = world.removed_here(call) and not before
                 text = json.dumps(answer).encode()
+                call.answer, call.answered_at = text, time.time()
+            world.watch("acted", call)
             if world.delay:
                 time.sleep(world.delay)
             try:
@@ -126,6 +162,7 @@ def serving(world: Outside):
                 self.wfile.write(text)
             except OSError:
                 pass
+            world.watch("answered", call)
 
         do_GET = do_DELETE = do_POST = do_PUT = do_PATCH = handle_one  # noqa: N815 - the base class dispatches by these
 
