@@ -179,5 +179,5 @@ def test_every_delete_goes_through_the_one_gate():
         "registry.open_deleter": {"wiring/running.py"},
     }
     source = (PACKAGE / "pipeline/removal.py").read_text(encoding="utf-8")
-    assert source.index("gate.run") < source.index("await _call(context, calls, job, verdict.intent,")
+    assert source.index("gate.run") < source.index("await _call(context, calls, job, verdict,")
     assert source.count("_call(") == 2, "one definition, one caller"

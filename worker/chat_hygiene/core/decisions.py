@@ -107,6 +107,8 @@ NO_ANSWER = "no_answer"
 UNREADABLE = "unreadable"
 LOST = "lost"
 """The process died with a call out."""
+FORCED = "forced"
+"""Owed, because the call that removed the chat was forced."""
 ERRORS = {
     Answer.ACCEPTED: STILL_LISTED,
     Answer.REFUSED: REFUSED,
@@ -135,7 +137,7 @@ def outcome(intent: Intent, answer: Answer, seen: Sight) -> Decision:
         JobEvent.CONFIRM_LOCAL,
         whatsapp_state="present" if seen.whatsapp_removed is False else "unknown",
         platform_state="forced" if intent is Intent.FORCE else "removed",
-        debt_reason="forced" if intent is Intent.FORCE else "still_in_whatsapp",
+        debt_reason=FORCED if intent is Intent.FORCE else "still_in_whatsapp",
     )
 
 

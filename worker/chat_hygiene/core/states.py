@@ -3,7 +3,7 @@
     queued ──claim──► leased ──intend──► sent ──outcome──► deleted | already_gone | removed_locally | failed
       ▲                 │                  │
       └── release ──────┘◄──── retry ──────┘      cancel from queued and leased; quarantine from sent;
-                                                  requeue from failed and quarantined, by an operator
+                                                  requeue from queued, failed and quarantined, by an operator
 
 `store.moves.move` is the only caller of `transition` that writes, and writes the audit event in the same transaction.
 """
@@ -56,6 +56,7 @@ _S, _E = JobState, JobEvent
 MOVES: dict[tuple[JobState, JobEvent], JobState] = {
     (_S.QUEUED, _E.CLAIM): _S.LEASED,
     (_S.QUEUED, _E.CANCEL): _S.CANCELLED,
+    (_S.QUEUED, _E.REQUEUE): _S.QUEUED,
     (_S.LEASED, _E.RELEASE): _S.QUEUED,
     (_S.LEASED, _E.RETRY): _S.QUEUED,
     (_S.LEASED, _E.CANCEL): _S.CANCELLED,

@@ -89,7 +89,7 @@ def _evaluate(
     cancelled = _cancel(context, session, stored, compiled, now=now)
     funnel = candidates.funnel(session, compiled)
     free = candidates.free(stored.id, stored.version, now=now)
-    fresh = rules.fresh(session, context.settings, now=now).holds()
+    fresh = rules.fresh(session, context.settings, policy, now=now).holds()
     open_matches = candidates.count(session, and_(compiled.matches(), free))
     wanted = and_(compiled.matches(), free, fresh)
     reachable = candidates.count(session, wanted)

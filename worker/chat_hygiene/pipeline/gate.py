@@ -5,8 +5,9 @@ the stop switch and the fence, and commits the intent: all in one transaction. W
 job or hands it back, with the reason.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -18,6 +19,7 @@ from chat_hygiene.pipeline import rules
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.settings import MAX_READ_AGE
 from chat_hygiene.store import chats, devices, moves, policies, switches
+from chat_hygiene.store.devices import Device
 from chat_hygiene.store.jobs import Job
 from chat_hygiene.store.policies import StoredPolicy
 from chat_hygiene.store.tables import chats as chat_rows
@@ -27,9 +29,10 @@ from chat_policies import Policy, UnknownDeviceError
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """The intent is stored: make this call, now."""
+    """The intent is stored: make this call, now. `offline`: by force, because WhatsApp cannot be reached through its device."""
 
     intent: Intent
+    offline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,13 @@ class _Wait:
     until: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    intent: Intent
+    offline_for: timedelta | None = None
+    """How old the facts may be: for so long the device has told nothing of WhatsApp, and the policy waits no longer."""
+
+
 def run(context: Context, job: Job, facts: ChatFacts, *, read_at: datetime, now: datetime) -> Pass | Refusal:
     """Decides on one leased job whose chat was read as `facts` at `read_at`."""
     with context.sessions.begin() as session:
@@ -56,7 +66,7 @@ def run(context: Context, job: Job, facts: ChatFacts, *, read_at: datetime, now:
         chats.store_read(session, job.chat_id, facts, now=read_at)
         verdict, version = _verdict(context, session, job, read_at=read_at, now=now)
 
-        def move(event: JobEvent, detail: dict[str, str], **values: object) -> None:
+        def move(event: JobEvent, detail: Mapping[str, object], **values: object) -> None:
             moves.move(
                 session,
                 job.id,
@@ -69,16 +79,13 @@ def run(context: Context, job: Job, facts: ChatFacts, *, read_at: datetime, now:
             )
 
         match verdict:
-            case Intent():
+            case _Call(intent, offline_for):
                 until = now + context.settings.lease_seconds
-                move(
-                    JobEvent.INTEND,
-                    {"intent": verdict},
-                    intent=verdict.value,
-                    intent_at=now,
-                    lease_until=until,
-                )
-                return Pass(verdict)
+                detail: dict[str, object] = {"intent": intent}
+                if offline_for is not None:
+                    detail["offline_seconds"] = int(offline_for.total_seconds())
+                move(JobEvent.INTEND, detail, intent=intent.value, intent_at=now, lease_until=until)
+                return Pass(intent, offline=offline_for is not None)
             case _Wait(reason, until):
                 move(JobEvent.RELEASE, {"reason": reason}, next_attempt_at=until)
                 return Refusal(reason, waits=True)
@@ -87,24 +94,32 @@ def run(context: Context, job: Job, facts: ChatFacts, *, read_at: datetime, now:
                 return Refusal(clause)
 
 
+def stopped(context: Context, session: Session) -> str | None:
+    """Why nothing at all may leave now, if so."""
+    if switches.stopped(session) is not None:
+        return "stopped"
+    return "read only" if context.settings.read_only else None
+
+
 def _verdict(
     context: Context, session: Session, job: Job, *, read_at: datetime, now: datetime
-) -> tuple[Intent | _Wait | str, int]:
+) -> tuple[_Call | _Wait | str, int]:
     """The call to make, or a reason to wait, or the name of the clause that cancels the job; and the version asked."""
     stored = policies.load_by_id(session, job.policy_id)
-    return (
-        _all_stop(context, session, now=now)
-        or _failing_clause(context, session, job, stored, now=now)
-        or _device_waits(context, session, job, read_at=read_at, now=now)
-        or _intent(stored.policy, job)
-    ), stored.version
-
-
-def _all_stop(context: Context, session: Session, *, now: datetime) -> _Wait | None:
     soon = now + context.settings.retry_base_seconds
-    if switches.stopped(session) is not None:
-        return _Wait("stopped", soon)
-    return _Wait("read only", soon) if context.settings.read_only else None
+    if (reason := stopped(context, session)) is not None:
+        return _Wait(reason, soon), stored.version
+    if (clause := _failing_clause(context, session, job, stored, now=now)) is not None:
+        return clause, stored.version
+    (device,) = devices.load(session, [job.device_id])
+    offline = rules.given_up(device, stored.policy, now=now)
+    if device.blocked_reason is not None or not (device.online or offline):
+        return _Wait("device", soon), stored.version
+    if (until := device.waits_until(now)) is not None:
+        return _Wait("device", until), stored.version
+    if now - read_at > MAX_READ_AGE:
+        return _Wait("read too old", soon), stored.version
+    return _call(stored.policy, job, device, offline=offline, now=now), stored.version
 
 
 def _failing_clause(
@@ -126,20 +141,12 @@ def _failing_clause(
     return next((each.clause.name for each in verdicts if not each.holds), None)
 
 
-def _device_waits(
-    context: Context, session: Session, job: Job, *, read_at: datetime, now: datetime
-) -> _Wait | None:
-    (device,) = devices.load(session, [job.device_id])
-    if device.blocked_reason is not None or not device.online:
-        return _Wait("device", now + context.settings.retry_base_seconds)
-    if (until := device.waits_until(now)) is not None:
-        return _Wait("device", until)
-    soon = now + context.settings.retry_base_seconds
-    return _Wait("read too old", soon) if now - read_at > MAX_READ_AGE else None
-
-
-def _intent(policy: Policy, job: Job) -> Intent:
+def _call(policy: Policy, job: Job, device: Device, *, offline: bool, now: datetime) -> _Call:
     assert policy.delete is not None  # noqa: S101 - an enforcing policy has its deletion options
     if not policy.delete.from_whatsapp:
-        return Intent.PLATFORM
-    return Intent.FORCE if job.force and policy.delete.force_local else Intent.WHATSAPP
+        return _Call(Intent.PLATFORM)
+    if offline:
+        assert device.last_online_at is not None  # noqa: S101 - what was never seen online is not given up
+        return _Call(Intent.FORCE, now - device.last_online_at)
+    forced = job.force and (policy.delete.force_local or job.forced_by is not None)
+    return _Call(Intent.FORCE if forced else Intent.WHATSAPP)

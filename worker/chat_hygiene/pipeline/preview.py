@@ -57,7 +57,6 @@ def run(session: Session, wanted: Sequence[Policy], settings: Settings, *, now: 
     names = {policy.name for policy in wanted}
     keeps = [policy for policy in policies.keeps(session) if policy.name not in names]
     keeps += [policy for policy in wanted if policy.action == "keep"]
-    fresh = devices.fresh_ids(session, now=now, freshness=settings.freshness_seconds)
     queued = {
         (row["chat_id"], row["generation"], row["policy"]): row["not_before"] for row in jobs.waiting(session)
     }
@@ -65,8 +64,9 @@ def run(session: Session, wanted: Sequence[Policy], settings: Settings, *, now: 
     for policy in (each for each in wanted if each.action == "delete"):
         compiled = rules.clauses(session, policy, settings, now=now, keeps=keeps)
         found = candidates.matches(session, compiled.matches())
+        fresh = rules.fresh_ids(session, settings, policy, now=now)
 
-        def match(row: Record, policy: Policy = policy) -> Match:
+        def match(row: Record, policy: Policy = policy, fresh: set[int] = fresh) -> Match:
             since = queued.get((row["id"], row["generation"], policy.name))
             return Match(
                 chat_ref=row["chat_ref"],

@@ -5,12 +5,17 @@ outcome was not read, and hands the job back, without counting an attempt, when 
 """
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+import structlog
+from structlog.contextvars import bound_contextvars
+
 from chat_hygiene.core.decisions import (
+    FORCED,
     NO_ANSWER,
     Answer,
     Decision,
@@ -28,13 +33,21 @@ from chat_hygiene.pipeline import gate
 from chat_hygiene.pipeline.calls import Answered, Calls, DeviceFaultError, UnreadableError
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.settings import JOB_DEADLINE, MAX_ATTEMPTS, MAX_READ_AGE
-from chat_hygiene.store import jobs, moves, policies
+from chat_hygiene.store import debts, jobs, moves, policies
 from chat_hygiene.store.engine import reading
 from chat_hygiene.store.jobs import Job
+
+_log = structlog.stdlib.get_logger(__name__)
 
 
 async def run(context: Context, calls: Calls, job: Job) -> bool:
     """Works one leased job to its next resting state. False when it was only handed back: its device is at fault."""
+    ids = {"job_id": job.id, "device": job.device, "run_id": job.run_id, "policy_id": job.policy_id}
+    with bound_contextvars(**ids):
+        return await _work(context, calls, job)
+
+
+async def _work(context: Context, calls: Calls, job: Job) -> bool:
     try:
         return await _remove(context, calls, job)
     except DeviceFaultError as fault:
@@ -53,6 +66,9 @@ async def run(context: Context, calls: Calls, job: Job) -> bool:
 
 
 async def _remove(context: Context, calls: Calls, job: Job) -> bool:
+    if job.session_status != "online":
+        # Claimed for a policy that no longer waits for the device: the gate judges what it says of itself now.
+        await calls.device(job)
     read_at = context.clock()
     facts = await calls.read(job)
     seen = sight(facts)
@@ -65,8 +81,10 @@ async def _remove(context: Context, calls: Calls, job: Job) -> bool:
         raise DeviceFaultError("an earlier call may still be at work", until)
     verdict = await asyncio.to_thread(gate.run, context, job, facts, read_at=read_at, now=context.clock())
     if isinstance(verdict, gate.Refusal):
+        if not verdict.waits:
+            _tell(job, "cancelled" if verdict.clause else "taken over", {"clause": verdict.clause})
         return not verdict.waits
-    return await _call(context, calls, job, verdict.intent, not_after=read_at + MAX_READ_AGE)
+    return await _call(context, calls, job, verdict, not_after=read_at + MAX_READ_AGE)
 
 
 def _still_out(context: Context, job: Job) -> datetime:
@@ -76,9 +94,9 @@ def _still_out(context: Context, job: Job) -> datetime:
     return job.intent_at + context.settings.delete_deadline_seconds
 
 
-async def _call(context: Context, calls: Calls, job: Job, intent: Intent, *, not_after: datetime) -> bool:
+async def _call(context: Context, calls: Calls, job: Job, passed: gate.Pass, *, not_after: datetime) -> bool:
     try:
-        answered = await calls.delete(job, intent, not_after=not_after)
+        answered = await calls.delete(job, passed.intent, not_after=not_after)
     except DeviceFaultError as fault:
         # The call was not made, or certainly did not act: the job waits as it was before.
         values = {"next_attempt_at": fault.until, **_before(job)}
@@ -92,8 +110,8 @@ async def _call(context: Context, calls: Calls, job: Job, intent: Intent, *, not
         seen = sight(await calls.read(job))
         if not seen.platform_removed:
             online = (await calls.device(job)).online
-            if answer is Answer.UNKNOWN and not online:
-                # Untouched so far, on a device that is offline: the device failed, and no attempt is counted.
+            if answer is Answer.UNKNOWN and not online and not passed.offline:
+                # Untouched so far, on a device that went offline: the device failed, and no attempt is counted.
                 soon = context.clock() + context.settings.retry_base_seconds
                 decision = Decision(
                     JobEvent.RETRY, error=NO_ANSWER, next_attempt_at=soon, refused_at=job.refused_at
@@ -102,7 +120,7 @@ async def _call(context: Context, calls: Calls, job: Job, intent: Intent, *, not
                 return False
     past = await asyncio.to_thread(_past, context, job, online=online)
     now, rng = context.clock(), context.rng
-    decision = decide(intent, answer, seen, past, rules=_rules(context), now=now, rng=rng)
+    decision = decide(passed.intent, answer, seen, past, rules=_rules(context), now=now, rng=rng)
     await _settle(context, job, decision, attempts=past.attempts, answered=answered)
     return True
 
@@ -137,8 +155,7 @@ async def _settle(
             "intent": None,
         }
         if decision.debt_reason is not None:
-            values |= {"debt_state": "open", "debt_reason": decision.debt_reason}
-            values |= {"debt_opened_at": now, "debt_next_probe_at": now}
+            values |= debts.opening(_reason(job, decision.debt_reason), now=now)
     else:
         values |= {"error_class": decision.error, "error_code": answered.code if answered else None}
         values |= {"first_failed_at": job.first_failed_at or now, "last_failed_at": now}
@@ -150,11 +167,19 @@ async def _settle(
     detail = {
         "whatsapp": decision.whatsapp_state,
         "platform": decision.platform_state,
+        "debt": values.get("debt_reason"),
         "error": decision.error,
         "next": "force" if decision.force_next else None,
     }
     known = {name: value for name, value in detail.items() if value is not None}
     await _move(context, job, decision.event, values=values, detail=known)
+
+
+def _reason(job: Job, reason: str) -> str:
+    """Why the removal is owed in WhatsApp: a call was forced by an operator, or over a device that stayed offline."""
+    if reason != FORCED or (job.force and job.forced_by is None):
+        return reason
+    return "offline" if not job.force else "operator"
 
 
 def _before(job: Job) -> dict[str, Any]:
@@ -165,11 +190,17 @@ def _before(job: Job) -> dict[str, Any]:
 async def _move(
     context: Context, job: Job, event: JobEvent, *, values: dict[str, Any], detail: dict[str, Any]
 ) -> None:
-    def store() -> None:
+    def store() -> bool:
         now, actor = context.clock(), context.actor
         with context.sessions.begin() as session:
-            moves.move(
+            return moves.move(
                 session, job.id, event, now=now, actor=actor, fence=job.fence, values=values, detail=detail
             )
 
-    await asyncio.to_thread(store)
+    stored = await asyncio.to_thread(store)
+    if event not in (JobEvent.RELEASE, JobEvent.WITHDRAW):
+        _tell(job, event.value.replace("_", " ") if stored else "taken over", detail)
+
+
+def _tell(job: Job, what: str, detail: Mapping[str, Any]) -> None:
+    _log.info(f"job {what}", chat_ref=job.chat_ref, chat_hint=job.chat_hint, **detail)

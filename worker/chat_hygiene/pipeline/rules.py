@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from sqlalchemy import ColumnElement, false, true
 from sqlalchemy.orm import Session
 
 from chat_hygiene.settings import Settings
-from chat_hygiene.store import devices, holds, policies
+from chat_hygiene.store import devices, holds, jobs, policies
+from chat_hygiene.store.devices import Device
 from chat_hygiene.store.tables import chats
 from chat_policies import Clause, Compiled, Policy, compile_policy
 
@@ -36,13 +38,54 @@ def clauses(
     return compiled.with_clauses(holds.clause(chats, now=now))
 
 
-def fresh(session: Session, settings: Settings, *, now: datetime) -> Clause:
-    """True for chats of devices whose data is fresh enough to delete by."""
-    ids = devices.fresh_ids(session, now=now, freshness=settings.freshness_seconds)
+def fresh(session: Session, settings: Settings, policy: Policy, *, now: datetime) -> Clause:
+    """True for chats of devices whose data is fresh enough for this policy to delete by."""
     return Clause(
         name="fresh",
         words="synced recently enough",
-        sql=chats.c.device_id.in_(sorted(ids)),
+        sql=chats.c.device_id.in_(sorted(fresh_ids(session, settings, policy, now=now))),
         wanted=True,
         facts=(),
     )
+
+
+def fresh_ids(session: Session, settings: Settings, policy: Policy, *, now: datetime) -> set[int]:
+    """Row ids of the devices whose data is fresh enough for this policy to delete by.
+
+    The one exception to law 1: on a device that the policy no longer waits for, only the sync has to be fresh.
+    """
+
+    def as_of(device: Device) -> datetime | None:
+        return device.last_full_sync_at if given_up(device, policy, now=now) else device.fresh_as_of
+
+    return {
+        device.id
+        for device in devices.load(session)
+        if device.usable and (at := as_of(device)) is not None and now - at <= settings.freshness_seconds
+    }
+
+
+def given_up(device: Device, policy: Policy, *, now: datetime) -> bool:
+    """Whether the policy waits no longer for this device to come online: offline for longer than its `offline_grace`.
+
+    Only the session may be in the way. A device that was never seen online is waited for: not enough is known.
+    """
+    grace = None if policy.delete is None else policy.delete.offline_grace
+    return (
+        grace is not None
+        and device.usable
+        and not device.online
+        and device.blocked_reason is None
+        and device.last_online_at is not None
+        and now - device.last_online_at >= grace
+    )
+
+
+def workable(session: Session, device: Device, *, now: datetime) -> ColumnElement[bool]:
+    """Which jobs of the device can be worked: all while it is online, else those of policies that gave it up."""
+    if device.blocked_reason is not None or not device.usable:
+        return false()
+    if device.online:
+        return true()
+    stored = [each for each in policies.load(session) if each.enforces]
+    return jobs.of_policies([each.id for each in stored if given_up(device, each.policy, now=now)])

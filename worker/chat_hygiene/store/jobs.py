@@ -42,6 +42,7 @@ class Job:
     first_failed_at: datetime | None
     wid: str = field(repr=False)
     device: str
+    session_status: str | None
     chat_ref: str
     chat_hint: str
 
@@ -50,7 +51,7 @@ _COLUMNS = (
     *(jobs.c.id, jobs.c.chat_id, jobs.c.generation, jobs.c.device_id, jobs.c.run_id, jobs.c.policy_id),
     *(jobs.c.fence, jobs.c.attempts, jobs.c.not_before, jobs.c.intent, jobs.c.intent_at),
     *(jobs.c.force, jobs.c.forced_by, jobs.c.refused_at, jobs.c.error_class, jobs.c.first_failed_at),
-    *(chats.c.wid, devices.c.device, jobs.c.chat_ref, jobs.c.chat_hint),
+    *(chats.c.wid, devices.c.device, devices.c.session_status, jobs.c.chat_ref, jobs.c.chat_hint),
 )
 
 

@@ -10,9 +10,10 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from chat_hygiene.core.debts import DebtState
 from chat_hygiene.core.events import Event
 from chat_hygiene.core.states import EFFECTIVE_STATES, JobEvent, JobState, transition
-from chat_hygiene.store import audit, chats, daily
+from chat_hygiene.store import audit, chats, daily, debts
 from chat_hygiene.store.tables import devices, jobs, policies
 
 _EVENTS = {
@@ -31,6 +32,7 @@ _EVENTS = {
     JobEvent.REQUEUE: Event.JOB_REQUEUED,
 }
 _LEASED = (JobState.LEASED, JobState.SENT)
+_PROOFS = ("confirmed", "reported")
 _FINAL = (*EFFECTIVE_STATES, JobState.CANCELLED, JobState.FAILED, JobState.QUARANTINED)
 # Which column of the rollup a state counts in.
 _COUNTED = {state: state.value for state in (*EFFECTIVE_STATES, JobState.FAILED)} | {
@@ -70,7 +72,12 @@ def move(
     changes["finished_at"] = now if state in _FINAL else None
     session.execute(update(jobs).where(jobs.c.id == job_id).values(changes))
     if state in EFFECTIVE_STATES:
-        owed = state is JobState.REMOVED_LOCALLY
+        reached = changes.get("whatsapp_state") if state is JobState.DELETED else None
+        if proved := reached in _PROOFS:
+            # WhatsApp removed the whole chat: what earlier removals of it left there went with it.
+            known = {"whatsapp_state": reached, "detail": {"by_job": job_id}}
+            debts.close(session, job.chat_id, DebtState.SETTLED, now=now, actor=actor, **known)
+        owed = not proved and debts.owed(session, job.chat_id)
         chats.erase(session, job.chat_id, now=now, how=state.value, owed=owed)
     if state in _COUNTED:
         daily.count(session, now.date(), job.policy_id, job.device_id, _COUNTED[state])
