@@ -7,7 +7,7 @@ from typing import Protocol
 import pytest
 
 from chat_hygiene.core import errors
-from chat_hygiene.providers.base import Deleter, Reader
+from chat_hygiene.providers.base import Deleter, Reader, Subscriber
 from chat_hygiene.providers.fake import faults
 from chat_hygiene.providers.fake.faults import Fault
 from contract.breakdowns import BREAKDOWNS, BROKEN_JSON, SLOWNESS
@@ -17,6 +17,7 @@ NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
 TOKEN = "s3cr3t-T0ken-that-must-never-show"
 WID = "447700900123@c.us"
+HOOK = "https://public.example.org/webhooks/a-secret-in-a-path-0123456789"
 ODD_IDS = [
     "a/b@c.us",
     "a?b",
@@ -34,11 +35,12 @@ ODD_IDS = [
 
 
 class Stage(Protocol):
-    """A fake account with one number, at the instant NOW, and the provider's two sides opened on it with TOKEN."""
+    """A fake account with one number, at the instant NOW, and the provider's three sides opened on it with TOKEN."""
 
     device: str
     reader: Reader
     deleter: Deleter
+    subscriber: Subscriber
     hurried_reader: Reader
     """Its deadline, and that of `hurried_deleter`, is a fraction of a second."""
     hurried_deleter: Deleter
@@ -141,6 +143,7 @@ class ProviderConformance:
             stage.reader.device(stage.device),
             stage.reader.chats(stage.device, page=0, size=10),
             stage.reader.chat(stage.device, WID),
+            stage.subscriber.webhooks(),
         ):
             with pytest.raises(errors.BadAnswerError):
                 await call
@@ -254,6 +257,27 @@ class ProviderConformance:
         stage.script(faults.skewed(timedelta(minutes=6)))
         await stage.reader.device(stage.device)
         assert stage.reader.clock_skew == timedelta(minutes=6)
+
+    async def test_a_webhook_is_registered_once_and_listed(self, stage: Stage):
+        assert await stage.subscriber.webhooks() == []
+        await stage.subscriber.register("chat-hygiene", HOOK)
+        with pytest.raises(errors.ConflictError):
+            await stage.subscriber.register("chat-hygiene again", HOOK)
+        (only,) = await stage.subscriber.webhooks()
+        assert (only.name, only.url, only.active) == ("chat-hygiene", HOOK, True)
+        assert only.events
+
+    @pytest.mark.parametrize(("fault", "expected"), BREAKDOWNS.values(), ids=BREAKDOWNS)
+    async def test_every_breakdown_of_a_registration_is_one_of_our_errors_and_shows_no_url(
+        self, stage: Stage, fault: Fault, expected: type
+    ):
+        stage.script(fault)
+        with pytest.raises(errors.ProviderError) as caught:
+            await stage.subscriber.register("chat-hygiene", HOOK)
+        assert type(caught.value) is expected
+        assert stage.calls() == 1, "nothing is repeated"
+        assert TOKEN not in everything_told(caught.value)
+        assert HOOK not in f"{caught.value!s} {caught.value!r} {vars(caught.value)}"
 
     async def test_no_proxy_of_the_environment_is_used(self, stage: Stage, monkeypatch: pytest.MonkeyPatch):
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "HTTPS_PROXY"):

@@ -10,13 +10,13 @@ from datetime import datetime, timedelta
 import pytest
 
 from chat_hygiene.core import errors
-from chat_hygiene.providers.base import Deleter, Reader
+from chat_hygiene.providers.base import Deleter, Reader, Subscriber
 from chat_hygiene.providers.fake import faults
 from chat_hygiene.providers.fake.faults import Fault
 from chat_hygiene.providers.fake.records import chat_record, device_record
 from chat_hygiene.providers.fake.server import serve
 from chat_hygiene.providers.fake.world import World
-from chat_hygiene.providers.registry import open_deleter, open_reader
+from chat_hygiene.providers.registry import open_deleter, open_reader, open_subscriber
 from chat_hygiene.settings import Settings, load_settings
 from contract.conformance import LATER, NOW, TOKEN, WID, ProviderConformance
 from support.told import everything_told
@@ -29,6 +29,7 @@ class WassengerStage:
     world: World
     reader: Reader
     deleter: Deleter
+    subscriber: Subscriber
     hurried_reader: Reader
     hurried_deleter: Deleter
     device: str = DEVICE
@@ -76,8 +77,10 @@ async def stage() -> AsyncIterator[WassengerStage]:
         patient, hurried = settings_for(server.url), settings_for(server.url, deadline=0.4)
         sides = [
             side(settings, lambda: NOW)
-            for settings in (patient, hurried)
-            for side in (open_reader, open_deleter)
+            for settings, side in (
+                *((patient, side) for side in (open_reader, open_deleter, open_subscriber)),
+                *((hurried, side) for side in (open_reader, open_deleter)),
+            )
         ]
         yield WassengerStage(world, *sides)
         for side in sides:

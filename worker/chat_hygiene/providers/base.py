@@ -1,9 +1,9 @@
 """The port: what the pipeline asks of a chat provider.
 
-A new provider implements these two protocols and passes `tests/contract/conformance`.
+A new provider implements these three protocols and passes `tests/contract/conformance`.
 
-Reading and deleting are separate, so that a process that only looks (preview, explain, sync, doctor) holds no object
-that can delete. Every method raises only `core.errors.ProviderError`s, ends within its deadline, and hides no retry.
+Reading, deleting and subscribing are separate, so that a process that only looks (preview, explain, sync, doctor) holds
+no object that can delete. Every method raises only `core.errors.ProviderError`s, ends within its deadline, and hides no retry.
 """
 
 from dataclasses import dataclass
@@ -20,6 +20,25 @@ class Page:
     chats: tuple[ChatFacts, ...]
     size: int
     """Items in the answer, before any was skipped: a page shorter than asked is the last one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What a webhook tells: this chat changed, or something about the number (`wid` None). A hint to read, no fact."""
+
+    device: str
+    wid: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """A registered webhook. Its URL may hold a secret. `active` None: the answer did not say."""
+
+    id: str
+    name: str | None
+    url: str | None
+    events: tuple[str, ...]
+    active: bool | None
 
 
 class Reader(Protocol):
@@ -63,6 +82,22 @@ class Deleter(Protocol):
 
         A request that could leave only after `not_after` is not sent: TooLateError. `force` needs `from_whatsapp`: mark the chat as removed on the platform if WhatsApp refuses.
         """
+        ...
+
+    async def aclose(self) -> None:
+        """Closes its connections."""
+        ...
+
+
+class Subscriber(Protocol):
+    """Has the provider call us when something changes."""
+
+    async def webhooks(self) -> list[Webhook]:
+        """All webhooks of the account, other people's too."""
+        ...
+
+    async def register(self, name: str, url: str) -> None:
+        """Has `url` called for every event that becomes a `Notice`. Raises ConflictError when it is registered already."""
         ...
 
     async def aclose(self) -> None:

@@ -7,8 +7,9 @@ from pydantic import SecretStr
 
 from chat_hygiene.clock import Clock
 from chat_hygiene.core.errors import InvalidInputError, SafetyStopError
-from chat_hygiene.providers.base import Deleter, Reader
-from chat_hygiene.providers.wassenger import WassengerDeleter, WassengerReader
+from chat_hygiene.providers.base import Deleter, Notice, Reader, Subscriber
+from chat_hygiene.providers.wassenger import WassengerDeleter, WassengerReader, WassengerSubscriber
+from chat_hygiene.providers.wassenger_parse import parse_notice
 from chat_hygiene.settings import Settings
 
 DEFAULT = "wassenger"
@@ -16,13 +17,22 @@ DEFAULT = "wassenger"
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """How to get a provider's two sides."""
+    """How to get a provider's three sides, and how to read what it tells by webhook."""
 
     reader: Callable[[Settings, SecretStr, Clock], Reader]
     deleter: Callable[[Settings, SecretStr, Clock], Deleter]
+    subscriber: Callable[[Settings, SecretStr, Clock], Subscriber]
+    notice: Callable[[object], Notice | None]
 
 
-PROVIDERS = {DEFAULT: Provider(reader=WassengerReader, deleter=WassengerDeleter)}
+PROVIDERS = {
+    DEFAULT: Provider(
+        reader=WassengerReader,
+        deleter=WassengerDeleter,
+        subscriber=WassengerSubscriber,
+        notice=parse_notice,
+    )
+}
 
 
 def open_reader(settings: Settings, clock: Clock) -> Reader:
@@ -37,6 +47,16 @@ def open_deleter(settings: Settings, clock: Clock) -> Deleter:
             "CHAT_HYGIENE_READ_ONLY is set, so nothing can be deleted", fix="unset it to delete for real"
         )
     return PROVIDERS[DEFAULT].deleter(settings, _token(settings), clock)
+
+
+def open_subscriber(settings: Settings, clock: Clock) -> Subscriber:
+    """What registers webhooks. Raises InvalidInputError without a usable API token."""
+    return PROVIDERS[DEFAULT].subscriber(settings, _token(settings), clock)
+
+
+def notice(body: object) -> Notice | None:
+    """What the JSON of a webhook tells; None for anything that we do not follow, of whatever shape."""
+    return PROVIDERS[DEFAULT].notice(body)
 
 
 def _token(settings: Settings) -> SecretStr:

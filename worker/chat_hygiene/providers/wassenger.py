@@ -11,9 +11,9 @@ from pydantic import SecretStr
 from chat_hygiene.clock import Clock
 from chat_hygiene.core.errors import BadAnswerError
 from chat_hygiene.core.facts import ChatFacts, DeviceFacts
-from chat_hygiene.providers.base import Page
+from chat_hygiene.providers.base import Page, Webhook
 from chat_hygiene.providers.http import JsonClient, Route
-from chat_hygiene.providers.wassenger_parse import parse_chat, parse_device, readable_labels
+from chat_hygiene.providers.wassenger_parse import parse_chat, parse_device, parse_webhook, readable_labels
 from chat_hygiene.settings import Settings
 
 DEVICES = Route("GET", "/devices")
@@ -21,11 +21,15 @@ DEVICE = Route("GET", "/devices/{device}")
 CHATS = Route("GET", "/chat/{device}/chats")
 CHAT = Route("GET", "/chat/{device}/chats/{wid}")
 DELETE_CHAT = Route("DELETE", "/chat/{device}/chats/{wid}")
+WEBHOOKS = Route("GET", "/webhooks")
+NEW_WEBHOOK = Route("POST", "/webhooks")
 
 NEWEST_FIRST = {"sort": "lastMessageAt:desc"}
 FLAG_FROM_WHATSAPP = "whatsapp"
 FLAG_FORCE = "force"
 FLAGS_TRAVEL_AS: Literal["json", "query"] = "json"
+EVENTS = ("chat:update", "message:in:new", "message:out:new", "message:out:sent", "number:session")
+"""What a policy can look at changes with these."""
 
 
 class WassengerReader:
@@ -103,6 +107,27 @@ class WassengerDeleter:
         attached = {FLAGS_TRAVEL_AS: given} if given else {}
         client = self._clients.of(device)
         await client.send(DELETE_CHAT, {"device": device, "wid": wid}, not_after=not_after, **attached)
+
+    async def aclose(self) -> None:
+        """Closes its connections."""
+        await self._clients.aclose()
+
+
+class WassengerSubscriber:
+    """Registers webhooks; see `base.Subscriber`."""
+
+    def __init__(self, settings: Settings, token: SecretStr, now: Clock) -> None:
+        self._clients = _Clients(settings.api_url, token, now, settings.read_deadline_seconds)
+
+    async def webhooks(self) -> list[Webhook]:
+        """All webhooks of the account."""
+        items = _array(await self._clients.of(None).fetch(WEBHOOKS, {}), WEBHOOKS)
+        return [parse_webhook(item) for item in items]
+
+    async def register(self, name: str, url: str) -> None:
+        """Has `url` called. Raises ConflictError when it is registered already."""
+        wanted = {"name": name, "url": url, "events": list(EVENTS)}
+        await self._clients.of(None).send(NEW_WEBHOOK, {}, json=wanted)
 
     async def aclose(self) -> None:
         """Closes its connections."""

@@ -13,6 +13,7 @@ from typing import Any, TypeGuard
 
 from chat_hygiene.core.errors import BadAnswerError
 from chat_hygiene.core.facts import ChatFacts, DeviceFacts
+from chat_hygiene.providers.base import Notice, Webhook
 
 MAX_ID = 256
 
@@ -76,6 +77,45 @@ def parse_chat(item: object) -> ChatFacts:
         agent=_reference(owner.get("agent")),
         department=_reference(owner.get("department")),
         labels=_labels(record.get("labels")),
+    )
+
+
+def parse_notice(event: object) -> Notice | None:
+    """What the body of a webhook tells; None when it tells nothing that we follow, or of no usable number.
+
+    The vendor documents no body but that of an incoming message, so a chat is looked for wherever one may stand, and
+    where none is found the whole number counts as changed.
+    """
+    body = _object(event)
+    name, device = body.get("event"), _object(body.get("device")).get("id")
+    if not isinstance(name, str) or not _usable_id(device):
+        return None
+    if name == "number:session":
+        return Notice(device, None)
+    if name != "chat:update" and not name.startswith("message:"):
+        return None
+    data = _object(body.get("data"))
+    chat = _object(data.get("chat"))
+    places = [chat.get("id"), chat.get("wid"), data.get("wid")]
+    if name == "chat:update":
+        places.append(data.get("id"))  # of any other event it is the message's
+    return Notice(device, next((wid for wid in places if _usable_id(wid)), None))
+
+
+def parse_webhook(item: object) -> Webhook:
+    """One registered webhook. Raises BadAnswerError when it has no usable id."""
+    record = _object(item)
+    key = record.get("id")
+    if not _usable_id(key):
+        raise BadAnswerError("a webhook in the answer has no usable id")
+    events = record.get("events")
+    status = _state(record.get("status"))
+    return Webhook(
+        id=key,
+        name=_text(record.get("name")),
+        url=_text(record.get("url")),
+        events=tuple(name for each in events if (name := _text(each))) if isinstance(events, list) else (),
+        active=_flag(record.get("active")) if status is None else status in {"active", "enabled"},
     )
 
 

@@ -27,6 +27,8 @@ def routed(path: str) -> tuple[str, str | None, str | None]:
     match [unquote(part) for part in path.removeprefix(f"{PREFIX}/").split("/")]:
         case ["devices"]:
             return "devices", None, None
+        case ["webhooks"]:
+            return "webhooks", None, None
         case ["devices", device]:
             return "device", device, None
         case ["chat", device, "chats"]:
@@ -45,6 +47,10 @@ def respond(world: World, call: Call) -> Answer:
             return _page(call, list(world.devices.values()))
         case ("GET", "device" | "chats" | "chat") | ("DELETE", "chat"):
             return _of_device(world, call)
+        case "GET", "webhooks":
+            return json_answer(200, world.webhooks)
+        case "POST", "webhooks":
+            return _new_webhook(world, call)
         case _, "":
             return error_answer(404, "error:route", "Not found")
     return error_answer(405, "error:method", "Method not allowed")
@@ -129,16 +135,35 @@ def _whatsapp_trouble(device: Record, chat: Chat) -> Answer | None:
 
 
 def _flags(call: Call) -> tuple[bool, bool] | None:
-    try:
-        body: Any = json.loads(call.body) if call.body else {}
-    except ValueError:
-        return None
-    if not isinstance(body, dict):
+    body = _body(call)
+    if body is None:
         return None
     match body.get("whatsapp", False), body.get("force", False):
         case (bool() as from_whatsapp, bool() as force) if from_whatsapp or not force:
             return from_whatsapp, force
     return None
+
+
+def _body(call: Call) -> dict[str, Any] | None:
+    try:
+        body: Any = json.loads(call.body) if call.body else {}
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _new_webhook(world: World, call: Call) -> Answer:
+    body = _body(call)
+    match body:
+        case {"name": str(name), "url": str(url), "events": [str(), *_] as events} if 0 < len(name) <= 30:
+            pass
+        case _:
+            return error_answer(400, "error:body", "a webhook has a name of 1 to 30, a url, and events")
+    if any(webhook["url"] == url for webhook in world.webhooks):
+        return error_answer(409, "error:webhook", "This URL is registered already")
+    number = f"{len(world.webhooks) + 1:024x}"
+    world.webhooks.append({"id": number, "name": name, "url": url, "events": events, "status": "active"})
+    return json_answer(201, world.webhooks[-1])
 
 
 def _no_chat() -> Answer:

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request as it came in. `route` is the API's name for it: devices, device, chats, chat, or empty if unknown."""
+    """One request as it came in. `route` is the API's name for it: devices, device, chats, chat, webhooks, or empty if unknown."""
 
     method: str
     path: str

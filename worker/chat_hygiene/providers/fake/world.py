@@ -43,6 +43,8 @@ class World:
     removed_chats: Literal["gone", "listed"] = "gone"
     no_plan_status: Literal[402, 403] = 402
     devices: dict[str, Record] = field(default_factory=dict)
+    webhooks: list[Record] = field(default_factory=list)
+    """Registered; none is ever called."""
     _chats: dict[tuple[str, str], Chat] = field(default_factory=dict)
     _script: list[_Scripted] = field(default_factory=list)
     _log: list[Seen] = field(default_factory=list)
