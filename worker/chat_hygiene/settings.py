@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
     BeforeValidator,
@@ -123,7 +123,8 @@ class Settings(BaseSettings):
             raise ValueError(
                 "must start with https:// (http:// only on loopback): the token travels with every call"
             )
-        if not parts.hostname or parts.username or parts.password or parts.query or parts.fragment:
+        more = (parts.username, parts.password, parts.query, parts.fragment)
+        if not parts.hostname or any(more) or not _has_port_or_none(parts):
             raise ValueError("must be a plain URL with a host, like https://api.wassenger.com/v1")
         return url.rstrip("/")
 
@@ -186,6 +187,13 @@ class Settings(BaseSettings):
         """The database file when embedded; None with a server."""
         url = make_url(self.database_url.get_secret_value())
         return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
+
+
+def _has_port_or_none(parts: SplitResult) -> bool:
+    try:
+        return parts.port is None or parts.port > 0
+    except ValueError:  # what stands after the colon is no port
+        return False
 
 
 def parse_keys(text: str) -> dict[str, str]:
