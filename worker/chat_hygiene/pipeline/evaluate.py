@@ -3,24 +3,33 @@
 First the policy's queued jobs that stopped matching are cancelled, then one statement queues a job for each new match,
 then the brakes judge what was queued; if one trips nothing of it stays, and the run awaits approval with exactly those
 candidates. Every run says in its row what it saw and why it queued what it queued.
+
+A scheduled run waits, in its row, until the policy's numbers were synced (`readiness`).
 """
 
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import structlog
 from sqlalchemy import and_
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from chat_hygiene.core.errors import DatabaseError
 from chat_hygiene.core.events import Event
 from chat_hygiene.core.states import JobEvent
-from chat_hygiene.pipeline import brakes, rules
+from chat_hygiene.pipeline import brakes, readiness, rules
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.store import audit, candidates, moves, policies, runs, switches
+from chat_hygiene.store.engine import reading
 from chat_hygiene.store.policies import StoredPolicy
 from chat_policies import Compiled, Funnel, UnknownDeviceError
 
 SAFETY_REASONS = ("stale data", "brake", "stopped", "unknown device")
+EMPTY = Funnel(seen=0, in_scope=0, matched=0, held=0, kept=0, clauses=())
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +63,94 @@ def run(context: Context, name: str, *, trigger: str, slot: datetime, now: datet
         (stored,) = policies.load(session, [name])
         policies.lock(session, stored.id)
         (stored,) = policies.load(session, [name])
-        mode = "enforce" if stored.enforces else "observe"
         run_id = runs.start(
             session,
             stored.id,
             stored.version,
-            mode=mode,
+            mode=_mode(stored),
             trigger=trigger,
             slot=slot,
             now=now,
             by=context.actor,
         )
-        try:
-            compiled = rules.clauses(session, stored.policy, context.settings, now=now)
-        except UnknownDeviceError as error:
-            empty = Funnel(seen=0, in_scope=0, matched=0, held=0, kept=0, clauses=())
-            report = Report(run_id, name, mode, "failed", "unknown device", empty, notes=(str(error),))
-        else:
-            report = _evaluate(context, session, stored, compiled, run_id, now=now)
+        return _conclude(context, session, stored, run_id, now=now)
+
+
+def scheduled(context: Context, run_id: int, *, now: datetime) -> Report | None:
+    """Evaluates a run that waits for its sync, by the policy's current version.
+
+    None when it has to wait on, is being evaluated elsewhere, or ended already. A database in trouble is raised, and the
+    run waits on; any other error ends it as failed.
+    """
+    try:
+        with context.sessions.begin() as session:
+            return _scheduled(context, session, run_id, now=now)
+    except (DatabaseError, OperationalError):
+        if not _given_up(context, run_id, now=now):
+            raise
+        reason = "database"
+        _log.exception("a run could not be evaluated for as long as its data may be old", run=run_id)
+    except Exception as error:  # noqa: BLE001 - tried again it would only fail again
+        reason = f"error: {type(error).__name__}"
+        _log.exception("a run could not be evaluated", run=run_id)
+    return _fail(context, run_id, reason, now=now)
+
+
+def _scheduled(context: Context, session: Session, run_id: int, *, now: datetime) -> Report | None:
+    run = runs.take(session, run_id)
+    if run is None or not policies.try_lock(session, run.policy_id):
+        return None
+    stored = policies.load_by_id(session, run.policy_id)
+    if stored.state != "active" or stored.policy.action != "delete":
+        reason = stored.state if stored.state != "active" else "keep-policy"
+        report = Report(run_id, run.policy, "observe", "expired", reason, EMPTY)
         _close(context, session, stored, report, now=now)
+        return report
+    if not readiness.ready(session, stored.policy, context.settings, since=run.started_at, now=now):
+        return None
+    runs.evaluating(session, run_id, version=stored.version, mode=_mode(stored))
+    return _conclude(context, session, stored, run_id, now=now)
+
+
+def _given_up(context: Context, run_id: int, *, now: datetime) -> bool:
+    with reading(context.sessions) as session:
+        started = next((run.started_at for run in runs.waiting(session) if run.id == run_id), now)
+    return now - started >= context.settings.freshness_seconds
+
+
+def _fail(context: Context, run_id: int, reason: str, *, now: datetime) -> Report | None:
+    with context.sessions.begin() as session:
+        run = runs.take(session, run_id)
+        if run is None:
+            return None
+        runs.fail(
+            session,
+            run_id,
+            policy=run.policy,
+            version=run.version,
+            reason=reason,
+            now=now,
+            actor=context.actor,
+        )
+    return Report(run_id, run.policy, "observe", "failed", reason, EMPTY)
+
+
+def _mode(stored: StoredPolicy) -> str:
+    return "enforce" if stored.enforces else "observe"
+
+
+def _conclude(
+    context: Context, session: Session, stored: StoredPolicy, run_id: int, *, now: datetime
+) -> Report:
+    try:
+        compiled = rules.clauses(session, stored.policy, context.settings, now=now)
+    except UnknownDeviceError as error:
+        report = Report(
+            run_id, stored.policy.name, _mode(stored), "failed", "unknown device", EMPTY, notes=(str(error),)
+        )
+    else:
+        report = _evaluate(context, session, stored, compiled, run_id, now=now)
+    _close(context, session, stored, report, now=now)
     return report
 
 
@@ -85,7 +163,7 @@ def _evaluate(
     *,
     now: datetime,
 ) -> Report:
-    policy, mode = stored.policy, "enforce" if stored.enforces else "observe"
+    policy, mode = stored.policy, _mode(stored)
     cancelled = _cancel(context, session, stored, compiled, now=now)
     funnel = candidates.funnel(session, compiled)
     free = candidates.free(stored.id, stored.version, now=now)

@@ -74,17 +74,70 @@ def _read(session: Session, query: Select[Any]) -> list[StoredPolicy]:
 
 
 def keeps(session: Session) -> list[Policy]:
-    """Every active keep-policy."""
-    return [
-        stored.policy
-        for stored in load(session)
-        if stored.policy.action == "keep" and stored.state == "active"
-    ]
+    """Every active keep-policy. Raises pydantic.ValidationError when one cannot be read: then nothing may be deleted."""
+    query = _current().where(policies.c.state == "active", policies.c.action == "keep")
+    return [stored.policy for stored in _read(session, query.order_by(policies.c.name))]
 
 
 def lock(session: Session, policy_id: int) -> None:
     """One evaluation or change of a policy at a time."""
     session.execute(select(policies.c.id).where(policies.c.id == policy_id).with_for_update()).one()
+
+
+def try_lock(session: Session, policy_id: int) -> bool:
+    """The same without waiting: False when it is being evaluated or changed right now."""
+    free = select(policies.c.id).where(policies.c.id == policy_id).with_for_update(skip_locked=True)
+    return session.execute(free).one_or_none() is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A delete policy whose slot has come, as it stood then. Its document may be one that this program cannot read."""
+
+    id: int
+    name: str
+    version: int
+    slot: datetime
+    document: dict[str, Any]
+
+    @property
+    def mode(self) -> str:
+        """As a run's row says it."""
+        return "enforce" if self.document.get("mode") == "enforce" else "observe"
+
+
+def due(session: Session, *, now: datetime) -> list[Due]:
+    """Active delete policies whose next run has come, the longest overdue first."""
+    query = (
+        _current()
+        .where(policies.c.state == "active", policies.c.action == "delete", policies.c.next_run_at <= now)
+        .order_by(policies.c.next_run_at, policies.c.id)
+    )
+    return [
+        Due(
+            id=row[policies.c.id],
+            name=row[policies.c.name],
+            version=row[policies.c.version],
+            slot=row[policies.c.next_run_at],
+            document=row[policy_versions.c.document],
+        )
+        for row in session.execute(query).mappings()
+    ]
+
+
+def claim(session: Session, seen: Due, *, next_run_at: datetime) -> bool:
+    """Takes the slots of a due policy, if it still stands as it was seen; False: another tick or a change was first."""
+    free = select(policies.c.id).where(
+        policies.c.id == seen.id,
+        policies.c.next_run_at == seen.slot,
+        policies.c.version == seen.version,
+        policies.c.state == "active",
+    )
+    # One that is being evaluated right now is claimed by the next tick.
+    if session.execute(free.with_for_update(skip_locked=True)).one_or_none() is None:
+        return False
+    session.execute(update(policies).where(policies.c.id == seen.id).values(next_run_at=next_run_at))
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +171,13 @@ def store(session: Session, change: Change, *, now: datetime, actor: str) -> int
     head: dict[str, Any] = {"action": policy.action, "next_run_at": next_run, "state": "active"}
     # A retired name comes back with its history: versions go on counting.
     known = session.execute(
-        select(policies.c.id, policies.c.version).where(policies.c.name == policy.name)
+        select(policies.c.id, policies.c.version, policies.c.next_run_at)
+        .where(policies.c.name == policy.name)
+        .with_for_update()
     ).one_or_none()
+    if known is not None and _overdue(change, known.next_run_at, now):
+        # Its slot came before the change and nobody took it yet: a tick does, with the new version.
+        head["next_run_at"] = known.next_run_at
     if known is None:
         version = 1
         policy_id = session.execute(
@@ -148,3 +206,13 @@ def store(session: Session, change: Change, *, now: datetime, actor: str) -> int
         session, kind, at=now, actor=actor, policy=policy.name, policy_version=version, detail=detail
     )
     return version
+
+
+def _overdue(change: Change, next_run_at: datetime | None, now: datetime) -> bool:
+    before, after = change.before, change.policy
+    return (
+        before is not None
+        and next_run_at is not None
+        and next_run_at <= now
+        and (before.schedule, before.timezone) == (after.schedule, after.timezone)
+    )

@@ -1,0 +1,206 @@
+"""Tick: the slots that came due get their runs, and everything that should be at work is named.
+
+It is the sweep too. Each look starts from SQL alone, so whatever a lost message should have woken is woken by the next
+tick. Two ticks at once are harmless: a policy is claimed by compare-and-set, and a slot has one run.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import true
+from sqlalchemy.orm import Session
+
+from chat_hygiene.core.events import Event
+from chat_hygiene.pipeline import readiness
+from chat_hygiene.pipeline.context import Context
+from chat_hygiene.pipeline.slots import Slots, came_due
+from chat_hygiene.store import audit, debts, devices, heartbeats, jobs, policies, runs, sweeps, switches
+from chat_hygiene.store.engine import reading
+from chat_hygiene.store.policies import Due
+from chat_hygiene.store.runs import Skipped
+from chat_policies import Policy
+
+PART, PURGE = "tick", "purge"
+"""Whose heartbeats are written here, and by the purge of our own rows."""
+
+LATE_AFTER = timedelta(seconds=60)
+PURGE_EVERY = timedelta(days=1)
+UNREADABLE_AGAIN_AFTER = timedelta(days=1)
+"""When a policy whose schedule cannot be computed is tried again: a newer program, or newer time zones, may read it."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """What should be at work now. Waking is a hint: whoever is woken looks again.
+
+    Attributes:
+        account: the account's numbers are to be listed.
+        devices: row ids of the numbers to sync.
+        runs: ids of the runs that wait to be evaluated.
+        drain: jobs are due on a number that can be worked.
+        reconcile: a lease is over, or a debt is due for a look.
+        purge: our own rows are to be looked through.
+        late: how long nobody looked at the schedules, when that was too long.
+    """
+
+    account: bool
+    devices: tuple[int, ...]
+    runs: tuple[int, ...]
+    drain: bool
+    reconcile: bool
+    purge: bool
+    late: timedelta | None
+
+
+def run(context: Context, *, now: datetime) -> Wake:
+    """Claims every due policy, asks for the syncs that waiting runs lack, then looks around."""
+    late = _beat(context, now)
+    with reading(context.sessions) as session:
+        due = policies.due(session, now=now)
+    for each in due:
+        _claim(context, each, now=now)
+    _ask_for_syncs(context, now=now)
+    return _look(context, late, now=now)
+
+
+def _beat(context: Context, now: datetime) -> timedelta | None:
+    with context.sessions.begin() as session:
+        before = heartbeats.beat(session, PART, now=now)
+        if before is None or now - before <= LATE_AFTER:
+            return None
+        late = now - before
+        detail = {"seconds": round(late.total_seconds())}
+        audit.append(session, Event.TICK_LATE, at=now, actor=context.actor, detail=detail)
+        return late
+
+
+def _claim(context: Context, due: Due, *, now: datetime) -> None:
+    # Nothing is locked while slots are counted, which takes seconds after a year's outage: the claim compares.
+    try:
+        slots = came_due(Policy.from_document(due.document), due.slot, now=now)
+    except Exception:  # noqa: BLE001 - one policy's document or calendar must not stop the others
+        _log.exception("the schedule of a policy cannot be computed", policy=due.name)
+        _fail(context, due, now=now)
+        return
+    with context.sessions.begin() as session:
+        if not policies.claim(session, due, next_run_at=slots.upcoming):
+            return
+        # A run that still waits for its sync makes up for this slot too.
+        makes_up = None if runs.waiting(session, policy_id=due.id) else slots.run
+        _skip(context, session, due, slots, makes_up, now=now)
+        if makes_up is not None:
+            runs.open_slot(
+                session,
+                due.id,
+                due.version,
+                policy=due.name,
+                mode=due.mode,
+                slot=makes_up,
+                now=now,
+                actor=context.actor,
+            )
+
+
+def _skip(
+    context: Context, session: Session, due: Due, slots: Slots, makes_up: datetime | None, *, now: datetime
+) -> None:
+    inside = [*slots.coalesced, *([slots.run] if slots.run is not None else [])]
+    coalesced = [Skipped(slot, "done", "coalesced") for slot in inside if slot != makes_up]
+    missed = [Skipped(slot, "expired", "missed") for slot in slots.missed]
+    if not (coalesced or missed):
+        return
+    runs.skip(session, due.id, due.version, mode=due.mode, slots=[*missed, *coalesced], now=now)
+    detail = {
+        "since": due.slot.isoformat(),
+        "coalesced": len(coalesced),
+        "missed": len(missed),
+        "further": slots.further,
+    }
+    audit.append(
+        session,
+        Event.RUN_SKIPPED,
+        at=now,
+        actor=context.actor,
+        policy=due.name,
+        policy_version=due.version,
+        detail=detail,
+    )
+
+
+def _fail(context: Context, due: Due, *, now: datetime) -> None:
+    with context.sessions.begin() as session:
+        if not policies.claim(session, due, next_run_at=now + UNREADABLE_AGAIN_AFTER):
+            return
+        run_id = runs.open_slot(
+            session,
+            due.id,
+            due.version,
+            policy=due.name,
+            mode=due.mode,
+            slot=due.slot,
+            now=now,
+            actor=context.actor,
+        )
+        if run_id is not None:
+            runs.fail(
+                session,
+                run_id,
+                policy=due.name,
+                version=due.version,
+                reason="unreadable policy",
+                now=now,
+                actor=context.actor,
+            )
+
+
+def _ask_for_syncs(context: Context, *, now: datetime) -> None:
+    settings, lacking = context.settings, {}
+    with reading(context.sessions) as session:
+        for run in runs.waiting(session):
+            try:
+                policy = policies.load_by_id(session, run.policy_id).policy
+            except ValueError:  # its evaluation says so
+                continue
+            for device in readiness.awaited(session, policy, settings, since=run.started_at, now=now):
+                if readiness.lacks_sweep(device, settings, now=now):
+                    # One that began while the last was still good, and is under way, will do.
+                    last = device.last_full_sync_at
+                    lacking[device.id] = now if last is None else last + settings.freshness_seconds / 2
+    if lacking:
+        with context.sessions.begin() as session:
+            for device_id, at in sorted(lacking.items()):
+                sweeps.want(session, [device_id], at=at)
+
+
+def _look(context: Context, late: timedelta | None, *, now: datetime) -> Wake:
+    settings = context.settings
+    with reading(context.sessions) as session:
+        beats = {each.part: each.at for each in heartbeats.read(session)}
+        lease = jobs.first_lease_end(session, others_than="")
+        return Wake(
+            account=_older(beats.get(readiness.ACCOUNT), settings.sync_interval_seconds, now),
+            devices=tuple(sweeps.due(session, settings, now=now)),
+            runs=tuple(run.id for run in runs.waiting(session)),
+            drain=_can_delete(context, session, now=now),
+            reconcile=(lease is not None and lease <= now) or debts.due(session, now=now),
+            purge=_older(beats.get(PURGE), PURGE_EVERY, now),
+            late=late,
+        )
+
+
+def _older(at: datetime | None, than: timedelta, now: datetime) -> bool:
+    return at is None or now - at >= than
+
+
+def _can_delete(context: Context, session: Session, *, now: datetime) -> bool:
+    """Whether a job is due that can be worked: whatever stands in the way of all of them, drain need not be woken for."""
+    if context.settings.read_only or switches.stopped(session) is not None:
+        return False
+    due = [each for each, at in jobs.due_by_device(session, mine=true()).items() if at <= now]
+    return any(
+        device.online and device.blocked_reason is None and device.waits_until(now) is None
+        for device in devices.load(session, due)
+    )
