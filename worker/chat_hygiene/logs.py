@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import Any, TextIO
 
-_OWN_IDS = frozenset({"chat_ref", "device"})
+_OWN_IDS = frozenset({"chat_ref", "device", "task_id"})
 """Made by us or by the provider, opaque, and often holding a run of digits that is no phone number."""
 
 Event = MutableMapping[str, Any]
