@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 
 from chat_hygiene.core.states import JobEvent
-from chat_hygiene.pipeline import calls, evaluate, gate, removal, seal, sync
+from chat_hygiene.pipeline import calls, evaluate, gate, removal, seal, sweep
 from chat_hygiene.providers.wassenger import WassengerDeleter
 from chat_hygiene.store import chats, moves, runs, seals
 
@@ -65,7 +65,7 @@ def moving(*events: JobEvent) -> Callable[..., bool]:
 
 POINTS = {
     "a page is stored but not committed": fuse(chats, "store_page"),
-    "a sweep is over but not closed": fuse(sync._Sweep, "full"),
+    "a sweep is over but not closed": fuse(sweep.Walk, "_close", before=True),
     "jobs are queued but not committed": fuse(runs, "finish"),
     "a policy is evaluated": fuse(evaluate, "run"),
     "a job is claimed but not committed": fuse(moves, "move", only=moving(JobEvent.CLAIM)),

@@ -12,7 +12,7 @@ from chat_hygiene.core.decisions import LOST
 from chat_hygiene.core.states import JobEvent, JobState
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.settings import MAX_CRASHES
-from chat_hygiene.store import jobs, moves
+from chat_hygiene.store import jobs, moves, sweeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,8 @@ def run(context: Context, *, now: datetime, alone: bool = False) -> Report:
     """Takes back every lease that ended; with `alone` all of them: no other worker lives, so none can be working."""
     moved: Counter[JobEvent] = Counter()
     with context.sessions.begin() as session:
+        if alone:
+            sweeps.release_all(session)
         for job_id, state, crashes in jobs.expired(session, now=now, everyone=alone):
             values: dict[str, object] = {}
             event, detail = JobEvent.RELEASE, {"reason": "lease over"}

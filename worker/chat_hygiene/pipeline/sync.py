@@ -1,36 +1,31 @@
-"""Sync: the provider's devices and chats into SQL, page by page, in flat memory.
+"""Sync: the provider's devices and chats into SQL, for all devices to the end, or for one in slices.
 
-A full sweep reads every page and stops on a short one; only then are chats judged missing. An incremental sync goes
-down the activity order until it is past the last sync. A bad page ends the device's sync and marks nothing: what was
-stored stays, the sweep resumes at its page next time.
+One walker at a time reads a device; a slice that ends early leaves a sweep where the next one goes on.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from secrets import token_hex
 
-from chat_hygiene.core.errors import ProviderError, RateLimitedError, UnavailableError, UnknownOutcomeError
+from chat_hygiene.core.errors import ProviderError, RateLimitedError
 from chat_hygiene.core.events import Event
-from chat_hygiene.core.facts import ChatFacts
 from chat_hygiene.pipeline.calls import note_fault
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.pipeline.pacing import Pacer
-from chat_hygiene.providers.base import Page, Reader
-from chat_hygiene.store import audit, breakers, chats, devices, sweeps
-from chat_hygiene.store.chats import Account
+from chat_hygiene.pipeline.sweep import Progress, Walk
+from chat_hygiene.pipeline.turns import LOOK, LostError, PausedError, StoppedError, TimeIsUpError, Turns
+from chat_hygiene.providers.base import Reader
+from chat_hygiene.store import audit, devices, heartbeats, sweeps
 from chat_hygiene.store.devices import Device
 from chat_hygiene.store.engine import reading
 
-# Activity order and our last read disagree by the provider's delay in showing a message.
-OVERLAP = timedelta(minutes=10)
-TRIES = 3
-"""Of one page."""
-WAITS = timedelta(seconds=60)
-"""The longest pause that a sync sits out."""
-
-Progress = Callable[[str, int], None]
-"""Called with the device's id and the chats read so far."""
+AT_ONCE = 8
+"""Devices that `run` reads side by side."""
+HINTS_A_SLICE = 10
+"""Of a flood of hints, so that a slice also gets on with its sweep."""
+HINTS_A_RUN = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +56,31 @@ class Report:
         return all(each.problem is None or each.unusable for each in self.devices)
 
 
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What a slice did; no report when another process walks the device or nothing of it is due.
+
+    `more`: its time was over, or it was told to stop, before it was done.
+    """
+
+    report: DeviceReport | None
+    more: bool
+
+
+async def list_devices(context: Context, reader: Reader, *, now: datetime) -> list[Device]:
+    """The account's numbers into `devices`. Raises ProviderError when they cannot be listed: then nothing was stored."""
+    found = await reader.devices()
+
+    def store() -> list[Device]:
+        with context.sessions.begin() as session:
+            ids = devices.record(session, reader.name, found, now=now)
+            devices.forget_missing(session, reader.name, ids)
+            heartbeats.beat(session, "account", now=now)
+            return devices.load(session, ids)
+
+    return await asyncio.to_thread(store)
+
+
 async def run(
     context: Context,
     reader: Reader,
@@ -70,17 +90,53 @@ async def run(
     now: datetime,
     progress: Progress | None = None,
 ) -> Report:
-    """Syncs all devices. Raises ProviderError when the account's devices cannot be listed: then nothing was stored."""
-    found = await reader.devices()
-    with context.sessions.begin() as session:
-        ids = devices.record(session, reader.name, found, now=now)
-        devices.forget_missing(session, reader.name, ids)
-        rows = devices.load(session, ids)
-    reports = [
-        await _device(context, reader, row, full=full, pacer=pacer, now=now, progress=progress)
-        for row in rows
-    ]
-    return Report(tuple(reports))
+    """Syncs all devices, several at once. Raises ProviderError when the account's devices cannot be listed."""
+    rows = await list_devices(context, reader, now=now)
+    seats = asyncio.Semaphore(AT_ONCE)
+
+    async def one(device: Device) -> DeviceReport:
+        async with seats:
+            return await _to_the_end(
+                context, reader, device, full=full, pacer=pacer, now=now, progress=progress
+            )
+
+    # All are finished before a failure of ours (the database's) is raised: none is left behind half read.
+    ended = await asyncio.gather(*map(one, rows), return_exceptions=True)
+    for each in ended:
+        if isinstance(each, BaseException):
+            raise each
+    return Report(tuple(each for each in ended if isinstance(each, DeviceReport)))
+
+
+async def slice_(
+    context: Context,
+    reader: Reader,
+    device_id: int,
+    *,
+    pacer: Pacer,
+    until: datetime,
+    stop: Callable[[], bool],
+) -> Slice:
+    """Reads one device, if it is due and nobody else does, until it is done, `until`, or `stop()`."""
+    now = context.clock()
+    due = sweeps.is_due(context.settings, now=now)
+    turns = Turns(context, pacer, device_id, _walker(context), until=until, stop=stop)
+
+    def begin() -> Device | None:
+        with context.sessions.begin() as session:
+            if not sweeps.lease(session, device_id, turns.owner, now=now, until=turns.lease_until, when=due):
+                return None
+            (device,) = devices.load(session, [device_id])
+            return device
+
+    if (device := await asyncio.to_thread(begin)) is None:
+        return Slice(None, more=False)
+    try:
+        return await _walk(context, Walk(context, reader, device, turns, began=now), full=None)
+    except LostError:
+        return Slice(None, more=False)
+    finally:
+        await asyncio.to_thread(_release, context, device_id, turns.owner)
 
 
 def unusable(device: Device) -> str | None:
@@ -92,7 +148,7 @@ def unusable(device: Device) -> str | None:
     return None
 
 
-async def _device(
+async def _to_the_end(
     context: Context,
     reader: Reader,
     device: Device,
@@ -102,140 +158,118 @@ async def _device(
     now: datetime,
     progress: Progress | None,
 ) -> DeviceReport:
-    settings = context.settings
-    last = device.last_full_sync_at
-    full = full or last is None or now - last >= settings.full_sync_interval_seconds
     if problem := unusable(device):
         return DeviceReport(device.device, device.alias, full, problem=problem, unusable=True)
-    work = _Sweep(context, reader, device, pacer, now, progress)
-    problem = None
+
+    def lease(turns: Turns) -> bool:
+        at, until = context.clock(), turns.lease_until
+        with context.sessions.begin() as session:
+            return sweeps.lease(session, device.id, turns.owner, now=at, until=until)
+
+    while True:
+        turns = Turns(context, pacer, device.id, _walker(context), stop=never)
+        if not await asyncio.to_thread(lease, turns):
+            # Another process reads it now, and no event of ours says when it is done.
+            await asyncio.sleep(LOOK)
+            continue
+        try:
+            walk = Walk(context, reader, device, turns, began=now, progress=progress)
+            if (report := (await _walk(context, walk, full=full)).report) is not None:
+                return report
+        except LostError:
+            continue
+        finally:
+            await asyncio.to_thread(_release, context, device.id, turns.owner)
+
+
+async def _walk(context: Context, walk: Walk, *, full: bool | None) -> Slice:
+    """`full` None: a slice, for whatever the device lacks; else a complete or an incremental sync to the end."""
+    more, problem = False, None
     try:
-        await (work.full() if full else work.incremental())
-    except ProviderError as error:
+        more = await _stages(context, walk, full=full)
+    except StoppedError:
+        more = True
+    except TimeIsUpError:
+        more = True
+        if walk.reads == "changes":
+            # So much changed that no slice can read it all: only a complete sync goes on where the last one was.
+            await asyncio.to_thread(_want_complete, context, walk)
+    except PausedError as paused:
+        problem = str(paused)
+    except RateLimitedError as error:
+        await asyncio.to_thread(note_fault, context, walk.device.id, error)
         problem = str(error)
-        _note_failure(context, device, error, now=context.clock())
+    except ProviderError as error:
+        await asyncio.to_thread(_note_failure, context, walk.device, error)
+        problem = str(error)
+    return Slice(_report(walk, problem), more)
+
+
+async def _stages(context: Context, walk: Walk, *, full: bool | None) -> bool:
+    """Whether hints are left."""
+    left, sliced = False, full is None
+    if sliced:
+        await walk.status()
+    if unusable(walk.device):
+        return False
+    needs = await asyncio.to_thread(_needs, context, walk.device.id)
+    full = full or needs.complete
+    # A complete sync to the end reads every chat anyway.
+    if needs.hinted and (sliced or not full):
+        left = await walk.hinted(HINTS_A_SLICE if sliced else HINTS_A_RUN)
+    if full:
+        await walk.complete()
+    elif needs.partial or not sliced:
+        await walk.incremental()
+    return left
+
+
+def never() -> bool:
+    """A sync that nobody stops."""
+    return False
+
+
+def _walker(context: Context) -> str:
+    # Threads of one process share its name, and each walk needs its own.
+    return f"{context.owner}/{token_hex(4)}"
+
+
+def _report(walk: Walk, problem: str | None) -> DeviceReport:
+    device, useless = walk.device, unusable(walk.device)
     return DeviceReport(
-        device.device, device.alias, full, work.seen, work.new, work.changed, work.missing, problem
+        device=device.device,
+        alias=device.alias,
+        full=walk.reads == "everything",
+        seen=walk.seen,
+        new=walk.new,
+        changed=walk.changed,
+        missing=walk.missing,
+        problem=problem or useless,
+        unusable=useless is not None,
     )
 
 
-def _note_failure(context: Context, device: Device, error: ProviderError, *, now: datetime) -> None:
-    note_fault(context, device.id, error)
+def _needs(context: Context, device_id: int) -> sweeps.Needs:
+    with reading(context.sessions) as session:
+        return sweeps.needs(session, context.settings, device_id, now=context.clock())
+
+
+def _want_complete(context: Context, walk: Walk) -> None:
     with context.sessions.begin() as session:
+        sweeps.want(session, [walk.device.id], at=walk.began)
+
+
+def _release(context: Context, device_id: int, owner: str) -> None:
+    with context.sessions.begin() as session:
+        sweeps.release(session, device_id, owner)
+
+
+def _note_failure(context: Context, device: Device, error: ProviderError) -> None:
+    note_fault(context, device.id, error)
+    now = context.clock()
+    with context.sessions.begin() as session:
+        sweeps.failed(session, device.id, at=now)
         detail = {"error": type(error).__name__, "status": error.status}
         audit.append(
             session, Event.SYNC_FAILED, at=now, actor=context.actor, device=device.device, detail=detail
         )
-
-
-class _Sweep:
-    """One device's walk through the listing, with its counts."""
-
-    def __init__(
-        self,
-        context: Context,
-        reader: Reader,
-        device: Device,
-        pacer: Pacer,
-        now: datetime,
-        progress: Progress | None,
-    ) -> None:
-        self._context, self._reader, self._device = context, reader, device
-        self._pacer, self._now, self._progress = pacer, now, progress
-        self._account = Account(reader.name, device.device, device.id)
-        self.seen = self.new = self.changed = self.missing = 0
-        self._newest: datetime | None = None
-
-    async def full(self) -> None:
-        """Every page; then what two sweeps did not show is missing."""
-        since = self._now - self._context.settings.sync_interval_seconds
-        with self._context.sessions.begin() as session:
-            number, page = sweeps.open_sweep(session, self._device.id, now=self._now, resume_since=since)
-        size = self._context.settings.page_size
-        while True:
-            listed = await self._page(page, number)
-            page += 1
-            with self._context.sessions.begin() as session:
-                if not sweeps.sweep_reached(session, self._device.id, number, page):
-                    return
-            if listed < size:
-                break
-        with self._context.sessions.begin() as session:
-            if not sweeps.close_sweep(session, self._device.id, number):
-                return
-            now, actor = self._context.clock(), self._context.actor
-            self.missing = chats.mark_missing(session, self._account, number, now=now, actor=actor)
-            counts = {"seen": self.seen, "new": self.new, "changed": self.changed, "missing": self.missing}
-            audit.append(
-                session, Event.SYNC_COMPLETED, at=now, actor=actor, device=self._device.device, detail=counts
-            )
-
-    async def incremental(self) -> None:
-        """Down the activity order until a page is wholly older than the last sync."""
-        last, page, size = self._device.last_sync_at, 0, self._context.settings.page_size
-        assert last is not None  # noqa: S101 - a device without one is swept in full
-        while await self._page(page, self._device.sweep) == size:
-            if self._newest is not None and self._newest < last - OVERLAP:
-                break
-            page += 1
-        with self._context.sessions.begin() as session:
-            sweeps.partly_synced(session, self._device.id, at=self._now)
-
-    async def _page(self, page: int, sweep: int) -> int:
-        read_at, answer = await self._listed(page)
-        stored = await asyncio.to_thread(self._store, answer.chats, read_at, sweep)
-        self.seen += stored.seen
-        self.new += stored.new
-        self.changed += stored.changed
-        self._newest = _newest_message(answer.chats)
-        if self._progress:
-            self._progress(self._device.device, self.seen)
-        return answer.size
-
-    async def _listed(self, page: int) -> tuple[datetime, Page]:
-        """One page, and when it was asked for. A passing fault is waited out a few times; a bad page is not."""
-        size = self._context.settings.page_size
-        for left in reversed(range(TRIES)):
-            await self._wait_for_device()
-            await self._pacer.call(self._device.id)
-            read_at = self._context.clock()
-            try:
-                return read_at, await self._reader.chats(self._device.device, page=page, size=size)
-            except (RateLimitedError, UnavailableError, UnknownOutcomeError) as error:
-                if not left:
-                    raise
-                fault = await asyncio.to_thread(note_fault, self._context, self._device.id, error)
-                await self._sleep_until(fault.until)
-        raise AssertionError  # the last try returned or raised
-
-    async def _wait_for_device(self) -> None:
-        with reading(self._context.sessions) as session:
-            (device,) = devices.load(session, [self._device.id])
-        if (until := device.waits_until(self._context.clock())) is not None:
-            await self._sleep_until(until)
-
-    async def _sleep_until(self, until: datetime) -> None:
-        wait = until - self._context.clock()
-        if wait > WAITS:
-            raise UnavailableError(f"the API asked for a pause until {until:%H:%M:%S} UTC; sync again then")
-        await asyncio.sleep(max(0.0, wait.total_seconds()))
-
-    def _store(self, page: Sequence[ChatFacts], read_at: datetime, sweep: int) -> chats.Stored:
-        with self._context.sessions.begin() as session:
-            stored = chats.store_page(
-                session,
-                self._account,
-                page,
-                pseudonyms=self._context.keys.pseudonyms,
-                read_at=read_at,
-                sweep=sweep,
-                actor=self._context.actor,
-            )
-            breakers.good_call(session, self._device.id, now=read_at, actor=self._context.actor)
-        return stored
-
-
-def _newest_message(page: Sequence[ChatFacts]) -> datetime | None:
-    """The newest message on a page; None on an empty one or when one chat does not say: then the walk goes on."""
-    instants = [facts.last_message_at for facts in page]
-    return max((at for at in instants if at is not None), default=None) if None not in instants else None

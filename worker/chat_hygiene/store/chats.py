@@ -5,21 +5,23 @@ complete sweeps without it; `removed_at` when we removed it, with its name erase
 owed any more; a new generation when it comes back.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, case, exists, func, insert, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.events import Event
 from chat_hygiene.core.facts import ChatFacts
-from chat_hygiene.store import audit
+from chat_hygiene.core.states import JobState
+from chat_hygiene.store import audit, debts
 from chat_hygiene.store.pseudonyms import Pseudonyms, hint
 from chat_hygiene.store.records import Record, fetch
-from chat_hygiene.store.tables import audit_events, chats, devices
+from chat_hygiene.store.tables import audit_events, chats, devices, jobs
 
 # Absence in a later answer never clears these: they protect chats. Any other absent fact becomes unknown.
 STICKY = ("unread", "pinned", "muted", "archived", "locked")
@@ -126,7 +128,13 @@ def store_page(
             session.execute(update(chats).where(chats.c.id == row["id"]).values(changes))
         seen.append(row["id"])
     if seen:
-        session.execute(update(chats).where(chats.c.id.in_(seen)).values(seen_sweep=sweep, synced_at=read_at))
+        # A hint that came before this read is followed by it.
+        hinted_at = case((chats.c.hinted_at <= read_at, None), else_=chats.c.hinted_at)
+        session.execute(
+            update(chats)
+            .where(chats.c.id.in_(seen))
+            .values(seen_sweep=sweep, synced_at=read_at, hinted_at=hinted_at)
+        )
     if new:
         dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
         session.execute(dialect.insert(chats).on_conflict_do_nothing(), new)
@@ -168,6 +176,8 @@ def _return(
     )
     kind = Event.CHAT_RETURNED if talked else Event.CHAT_RESURRECTED
     audit.append(session, kind, at=at, actor=actor, device=account.device, chat_ref=row["chat_ref"])
+    if talked:
+        debts.superseded(session, row["id"], now=at, actor=actor)
 
 
 def store_read(session: Session, chat_id: int, facts: ChatFacts, *, now: datetime) -> None:
@@ -176,27 +186,57 @@ def store_read(session: Session, chat_id: int, facts: ChatFacts, *, now: datetim
     session.execute(update(chats).where(chats.c.id == chat_id).values(**merged(row, facts), synced_at=now))
 
 
-def mark_missing(session: Session, account: Account, sweep: int, *, now: datetime, actor: str) -> int:
-    """After a complete sweep: chats that it and the one before did not show are missing. Returns how many."""
-    gone = (
-        chats.c.device_id == account.device_id,
-        chats.c.seen_sweep < sweep - 1,
-        chats.c.missing_since.is_(None),
-        chats.c.removed_at.is_(None),
+def mark_missing(
+    session: Session,
+    account: Account,
+    sweep: int,
+    *,
+    vendor_keeps: timedelta | None,
+    now: datetime,
+    actor: str,
+) -> int:
+    """After a complete sweep: chats that it and the one before did not show are missing. Returns how many.
+
+    The audit names the likely cause: `vendor_retention` for a chat that was quiet for longer than `vendor_keeps`, the
+    provider's own retention of this number (None: not known), else `removed_elsewhere`.
+    """
+    ours = (JobState.QUEUED.value, JobState.LEASED.value, JobState.SENT.value)
+    called = exists().where(jobs.c.chat_id == chats.c.id, jobs.c.intent.is_not(None), jobs.c.state.in_(ours))
+    marked = session.execute(
+        update(chats)
+        .where(
+            chats.c.device_id == account.device_id,
+            chats.c.seen_sweep < sweep - 1,
+            chats.c.missing_since.is_(None),
+            chats.c.removed_at.is_(None),
+            # A call of ours is out: it may be why the chat is gone, and its outcome will say.
+            ~called,
+        )
+        .values(missing_since=now)
+        .returning(chats.c.id)
     )
-    columns = ["at", "kind", "actor", "device", "chat_ref"]
+    if not (count := len(marked.all())):
+        return 0
+    likely: ColumnElement[str] = literal(_vanished("removed_elsewhere"))
+    if vendor_keeps is not None:
+        likely = case(
+            (chats.c.last_message_at < now - vendor_keeps, _vanished("vendor_retention")), else_=likely
+        )
+    columns = ["at", "kind", "actor", "device", "chat_ref", "detail"]
     rows = select(
         literal(now, audit_events.c.at.type),
         literal(Event.CHAT_VANISHED.value),
         literal(actor),
         literal(account.device),
         chats.c.chat_ref,
-    ).where(*gone)
-    session.execute(insert(audit_events).from_select(columns, rows))
-    # The statement above and this one see the same rows: the sweep is over and its number is ours.
-    return len(
-        session.execute(update(chats).where(*gone).values(missing_since=now).returning(chats.c.id)).all()
-    )
+        likely,
+    ).where(chats.c.device_id == account.device_id, chats.c.missing_since == now)
+    session.execute(insert(audit_events).from_select(columns, rows.order_by(chats.c.id)))
+    return count
+
+
+def _vanished(likely: str) -> str:
+    return json.dumps({"likely": likely}, separators=(",", ":"))
 
 
 def erase(session: Session, chat_id: int, *, now: datetime, how: str, owed: bool) -> None:

@@ -22,6 +22,7 @@ class Device:
     status: str | None
     session_status: str | None
     product: str | None
+    retention_policy: str | None
     last_online_at: datetime | None
     last_seen_at: datetime | None
     sweep: int

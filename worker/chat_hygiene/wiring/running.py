@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from chat_hygiene.core.errors import UsageError
-from chat_hygiene.pipeline import drain, evaluate, reconcile, seal, sync
+from chat_hygiene.pipeline import drain, evaluate, reconcile, seal, sweep, sync
 from chat_hygiene.pipeline.pacing import Pacer
 from chat_hygiene.providers import registry
 from chat_hygiene.providers.base import Reader
-from chat_hygiene.store import jobs, policies, presence
+from chat_hygiene.store import jobs, policies, presence, sweeps
 from chat_hygiene.store.policies import StoredPolicy
 from chat_hygiene.wiring.ledger import Ledger
 
@@ -24,7 +24,7 @@ class Watcher:
     """What a face wants to hear while a run goes on; each is called from the run's own thread."""
 
     stage: Callable[[str], None] = lambda _: None
-    synced: sync.Progress = lambda _device, _seen: None
+    synced: sweep.Progress = lambda _device, _seen: None
     worked: drain.Progress = lambda _: None
     queued: Callable[[int], None] = lambda _: None
 
@@ -75,9 +75,17 @@ def sync_once(ledger: Ledger, *, full: bool, watcher: Watcher) -> sync.Report:
         finally:
             await reader.aclose()
 
-    report = asyncio.run(work())
-    seal.run(context)
-    return report
+    def take_back() -> None:
+        with context.sessions.begin() as session:
+            sweeps.release_all(session)
+
+    try:
+        if context.settings.sqlite_file is None:
+            return asyncio.run(work())
+        with presence.working(context.settings.sqlite_file, when_alone=take_back):
+            return asyncio.run(work())
+    finally:
+        seal.run(context)
 
 
 def to_run(ledger: Ledger, names: Sequence[str]) -> list[StoredPolicy]:

@@ -1,0 +1,245 @@
+"""One walk through a device: its status, the chats that a webhook named, then its listing, page by page in flat memory.
+
+A complete sweep reads every page; only then are chats judged missing. An incremental one goes down the activity order
+until it is past the last sync. A bad page ends the walk and marks nothing: what was stored stays, and a sweep goes on
+at its page next time. Whatever a walk finds, it deletes nothing and queues nothing.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Literal, TypeVar
+
+from chat_hygiene.core.errors import (
+    BadAnswerError,
+    NotFoundError,
+    RateLimitedError,
+    RefusedError,
+    UnavailableError,
+    UnknownOutcomeError,
+)
+from chat_hygiene.core.events import Event
+from chat_hygiene.core.facts import ChatFacts
+from chat_hygiene.pipeline.calls import note_fault
+from chat_hygiene.pipeline.context import Context
+from chat_hygiene.pipeline.listing import Listing
+from chat_hygiene.pipeline.turns import LostError, Turns
+from chat_hygiene.providers.base import Page, Reader
+from chat_hygiene.providers.wassenger_parse import retention
+from chat_hygiene.store import audit, breakers, chats, devices, hints, sweeps
+from chat_hygiene.store.chats import Account
+from chat_hygiene.store.devices import Device
+from chat_hygiene.store.engine import reading
+
+# Activity order and our last read disagree by the provider's delay in showing a message.
+OVERLAP = timedelta(minutes=10)
+TRIES = 3
+"""Of one request."""
+
+Progress = Callable[[str, int], None]
+"""Called with the device's id and the chats read so far."""
+_T = TypeVar("_T")
+
+
+class Walk:
+    """One device's walk, begun at `began`, with its counts. `device` is its row as it was when the walk began."""
+
+    def __init__(
+        self,
+        context: Context,
+        reader: Reader,
+        device: Device,
+        turns: Turns,
+        *,
+        began: datetime,
+        progress: Progress | None = None,
+    ) -> None:
+        self._context, self._reader, self._turns = context, reader, turns
+        self.began, self._progress = began, progress
+        self._account = Account(reader.name, device.device, device.id)
+        self.device = device
+        self.reads: Literal["everything", "changes"] | None = None
+        """Which of the two it came to; None: neither."""
+        self.seen = self.new = self.changed = self.missing = 0
+        self._newest: datetime | None = None
+
+    async def status(self) -> None:
+        """Reads the device itself, and takes its row anew."""
+        read_at, facts = await self._ask(partial(self._reader.device, self.device.device))
+
+        def store() -> Device:
+            with self._context.sessions.begin() as session:
+                ids = devices.record(session, self._reader.name, [facts], now=read_at)
+                (row,) = devices.load(session, ids)
+            return row
+
+        self.device = await asyncio.to_thread(store)
+
+    async def hinted(self, most: int) -> bool:
+        """Reads up to `most` chats that a webhook named, in half of the walk's time. True: some are left.
+
+        A chat that is not there, or cannot be read, loses its hint and nothing else: the sweeps judge what is missing.
+        """
+
+        def take() -> list[tuple[int, str, datetime]]:
+            with reading(self._context.sessions) as session:
+                return hints.take(session, self.device.id, most + 1)
+
+        waiting = await asyncio.to_thread(take)
+        for chat_id, wid, hinted_at in waiting[:most]:
+            if self._turns.half_over:
+                return True
+            found: tuple[ChatFacts, ...] = ()
+            read_at = self.began
+            try:
+                read_at, facts = await self._ask(partial(self._reader.chat, self.device.device, wid))
+                found = (facts,)
+            except (NotFoundError, RefusedError, BadAnswerError):
+                pass
+            await asyncio.to_thread(
+                self._store, found, read_at, self.device.sweep, followed=(chat_id, hinted_at)
+            )
+        return len(waiting) > most
+
+    async def complete(self) -> None:
+        """Every page; then what two sweeps did not show is missing."""
+        self.reads = "everything"
+        # An older sweep would be stale for deleting when it is complete: law 1 counts from its beginning. Anything
+        # shorter is too short: 100,000 chats at half of 60 requests a minute take 34 minutes.
+        since = self.began - self._context.settings.freshness_seconds
+
+        def begin() -> tuple[int, int]:
+            with self._context.sessions.begin() as session:
+                return sweeps.open_sweep(session, self.device.id, now=self.began, resume_since=since)
+
+        number, reached = await asyncio.to_thread(begin)
+        listing = Listing(self._context.settings.page_size)
+        # One page is read again: chats move while nobody reads.
+        page = max(0, reached - 1)
+        # Not before its own page is read does a slice end: one that only read that overlap would never get on.
+        while await self._page(listing, page, number, reaches=page + 1, overtime=page <= reached):
+            page += 1
+        await asyncio.to_thread(self._close, number)
+
+    async def incremental(self) -> None:
+        """Down the activity order until a page is wholly older than the last sync."""
+        self.reads = "changes"
+        last, page = self.device.last_sync_at, 0
+        assert last is not None  # noqa: S101 - a device without one lacks a complete sync
+        listing = Listing(self._context.settings.page_size)
+        while await self._page(listing, page, self.device.sweep):
+            if self._newest is not None and self._newest < last - OVERLAP:
+                break
+            page += 1
+
+        def done() -> bool:
+            with self._context.sessions.begin() as session:
+                return sweeps.partly_synced(session, self.device.id, self._turns.owner, at=self.began)
+
+        if not await asyncio.to_thread(done):
+            raise LostError
+
+    async def _page(
+        self, listing: Listing, page: int, sweep: int, *, reaches: int | None = None, overtime: bool = False
+    ) -> bool:
+        """Reads and stores one page. Whether another follows."""
+        size = self._context.settings.page_size
+        ask = partial(self._reader.chats, self.device.device, page=page, size=size)
+        try:
+            read_at, answer = await self._ask(ask, overtime=overtime)
+        except (NotFoundError, RefusedError):
+            # By the service's own rule the listing ended with the short page before; this one only made sure.
+            if not listing.may_be_over:
+                raise
+            return False
+        goes_on = listing.goes_on(answer)
+        stored = await asyncio.to_thread(self._store, answer.chats, read_at, sweep, page_reached=reaches)
+        self.seen += stored.seen
+        self.new += stored.new
+        self.changed += stored.changed
+        self._newest = _newest_message(answer)
+        if self._progress:
+            self._progress(self.device.device, self.seen)
+        return goes_on
+
+    async def _ask(self, call: Callable[[], Awaitable[_T]], *, overtime: bool = False) -> tuple[datetime, _T]:
+        """An answer, and when it was asked for. A passing fault is waited out a few times; a bad answer is not."""
+        for left in reversed(range(TRIES)):
+            read_at = await self._turns.next(overtime=overtime)
+            try:
+                return read_at, await call()
+            except (RateLimitedError, UnavailableError, UnknownOutcomeError) as error:
+                if not left:
+                    raise
+                fault = await asyncio.to_thread(note_fault, self._context, self.device.id, error)
+                if not isinstance(error, RateLimitedError):  # that pause stands in the device's row
+                    await self._turns.rest(fault.until, overtime=overtime)
+        raise AssertionError  # the last try returned or raised
+
+    def _store(
+        self,
+        page: Sequence[ChatFacts],
+        read_at: datetime,
+        sweep: int,
+        *,
+        page_reached: int | None = None,
+        followed: tuple[int, datetime] | None = None,
+    ) -> chats.Stored:
+        context, device_id = self._context, self.device.id
+        with context.sessions.begin() as session:
+            stored = chats.store_page(
+                session,
+                self._account,
+                page,
+                pseudonyms=context.keys.pseudonyms,
+                read_at=read_at,
+                sweep=sweep,
+                actor=context.actor,
+            )
+            if followed is not None:
+                hints.done(session, *followed)
+            if page or followed is None:
+                breakers.good_call(session, device_id, now=read_at, actor=context.actor)
+            # Last, as everywhere: chats are locked before their device.
+            if not sweeps.renew(
+                session, device_id, self._turns.owner, until=self._turns.lease_until, page=page_reached
+            ):
+                raise LostError
+        return stored
+
+    def _close(self, number: int) -> None:
+        context, now = self._context, self._context.clock()
+        with context.sessions.begin() as session:
+            self.missing = chats.mark_missing(
+                session,
+                self._account,
+                number,
+                vendor_keeps=_vendor_keeps(self.device),
+                now=now,
+                actor=context.actor,
+            )
+            counts = {"seen": self.seen, "new": self.new, "changed": self.changed, "missing": self.missing}
+            audit.append(
+                session,
+                Event.SYNC_COMPLETED,
+                at=now,
+                actor=context.actor,
+                device=self.device.device,
+                detail=counts,
+            )
+            if not sweeps.close_sweep(session, self.device.id, self._turns.owner):
+                raise LostError
+
+
+def _vendor_keeps(device: Device) -> timedelta | None:
+    try:
+        return retention(device.retention_policy)
+    except ValueError:  # `doctor` says so
+        return None
+
+
+def _newest_message(page: Page) -> datetime | None:
+    """The newest message on a page; None on an empty one or when one chat does not say: then the walk goes on."""
+    instants = [facts.last_message_at for facts in page.chats]
+    return max((at for at in instants if at is not None), default=None) if None not in instants else None

@@ -1,0 +1,122 @@
+"""When one walk through a device's listing may make its next request.
+
+It keeps the walk's lease, waits out short pauses, takes a token of the device's budget, and leaves half of that budget
+to the device's jobs: while some are due, two requests of a sync are at least 2 · 60 / REQUESTS_PER_MINUTE seconds apart,
+so that in any span a sync makes at most half of the permitted requests and one.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from chat_hygiene.pipeline.context import Context
+from chat_hygiene.pipeline.pacing import Pacer
+from chat_hygiene.store import devices, sweeps
+from chat_hygiene.store.engine import reading
+
+WAITS = timedelta(seconds=60)
+"""The longest pause that a walk sits out."""
+LOOK = 0.5
+"""Seconds between two looks at `stop`: a flag that another thread sets wakes no loop."""
+
+
+class TimeIsUpError(Exception):
+    """The walk's time is over; what is left is another walk's."""
+
+
+class StoppedError(TimeIsUpError):
+    """The walk is told to stop."""
+
+
+class LostError(Exception):
+    """Another process has the device by now."""
+
+
+class PausedError(Exception):
+    """The device may not be called for longer than a walk waits."""
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(f"the API asked for a pause until {until:%H:%M:%S} UTC; sync again then")
+
+
+class Turns:
+    """The requests of one walk, which holds the lease `owner` on a device. `until` is None for a walk to the end."""
+
+    def __init__(
+        self,
+        context: Context,
+        pacer: Pacer,
+        device_id: int,
+        owner: str,
+        *,
+        until: datetime | None = None,
+        stop: Callable[[], bool],
+    ) -> None:
+        self._context, self._pacer, self._device_id = context, pacer, device_id
+        self._until, self._stop = until, stop
+        self.owner = owner
+        # As if a request had just been made: the walk before this one may have made it.
+        self._last = self._began = context.clock()
+        self._held_until = self._began
+
+    @property
+    def lease_until(self) -> datetime:
+        """Until when the lease is to be held, as of now."""
+        self._held_until = self._context.clock() + self._context.settings.lease_seconds
+        return self._held_until
+
+    @property
+    def half_over(self) -> bool:
+        """Whether half of the walk's time is used up."""
+        return (
+            self._until is not None and 2 * (self._context.clock() - self._began) > self._until - self._began
+        )
+
+    async def next(self, *, overtime: bool = False) -> datetime:
+        """Waits for the next request's turn; returns the moment it may go out. With `overtime`, beyond the walk's end.
+
+        Raises TimeIsUpError, LostError and PausedError.
+        """
+        self._check(overtime=overtime)
+        while (at := await asyncio.to_thread(self._not_before)) is not None:
+            await self.rest(at, overtime=overtime)
+        await self._pacer.call(self._device_id)
+        await asyncio.to_thread(self._keep_lease)
+        self._last = self._context.clock()
+        return self._last
+
+    async def rest(self, until: datetime, *, overtime: bool = False) -> None:
+        """Waits until then. Raises TimeIsUpError when the walk ends before, StoppedError when it is told to."""
+        if not overtime and self._until is not None and until >= self._until:
+            raise TimeIsUpError
+        while (left := (until - self._context.clock()).total_seconds()) > 0:
+            self._check(overtime=overtime)
+            await asyncio.sleep(min(left, LOOK))
+
+    def _check(self, *, overtime: bool) -> None:
+        if self._stop():
+            raise StoppedError
+        if not overtime and self._until is not None and self._context.clock() >= self._until:
+            raise TimeIsUpError
+
+    def _not_before(self) -> datetime | None:
+        """The earliest moment of the next request, if that is not now."""
+        now, settings = self._context.clock(), self._context.settings
+        with reading(self._context.sessions) as session:
+            (device,) = devices.load(session, [self._device_id])
+            shares = sweeps.jobs_wait(session, self._device_id, now=now)
+        if (paused := device.waits_until(now)) is not None:
+            if paused - now > WAITS or (self._until is not None and paused >= self._until):
+                raise PausedError(paused)
+            return paused
+        fair = self._last + 2 * timedelta(minutes=1) / settings.requests_per_minute
+        return fair if shares and fair > now else None
+
+    def _keep_lease(self) -> None:
+        # Half of a lease is longer than a read: only a walk that waited long asks again before it reads.
+        if self._held_until - self._context.clock() > self._context.settings.lease_seconds / 2:
+            return
+        with self._context.sessions.begin() as session:
+            held = sweeps.renew(session, self._device_id, self.owner, until=self.lease_until)
+        if not held:
+            raise LostError
