@@ -225,3 +225,47 @@ def open_jobs(session: Session, policy_id: int) -> list[tuple[int, str]]:
         (job_id, "mode")
         for job_id in session.execute(query.order_by(jobs.c.id).with_for_update(skip_locked=True)).scalars()
     ]
+
+
+def policies_of_departed(session: Session, *, gone_before: datetime, now: datetime) -> list[int]:
+    """Ids of the policies with due jobs on numbers that the account has not listed since before `gone_before`."""
+    query = select(jobs.c.policy_id).where(_on_departed(gone_before, now)).distinct()
+    return sorted(session.execute(query).scalars())
+
+
+def jobs_of_departed(
+    session: Session,
+    policy_id: int,
+    condition: ColumnElement[bool],
+    *,
+    gone_before: datetime,
+    now: datetime,
+    limit: int,
+) -> list[int]:
+    """Ids of the policy's due jobs on such numbers whose chats live and satisfy `condition`; locked."""
+    query = (
+        select(jobs.c.id)
+        .join(chats, chats.c.id == jobs.c.chat_id)
+        .where(
+            jobs.c.policy_id == policy_id,
+            _on_departed(gone_before, now),
+            chats.c.generation == jobs.c.generation,
+            chats.c.removed_at.is_(None),
+            condition,
+        )
+        .order_by(jobs.c.id)
+        .limit(limit)
+        .with_for_update(of=jobs, skip_locked=True)
+    )
+    return list(session.execute(query).scalars())
+
+
+def _on_departed(gone_before: datetime, now: datetime) -> ColumnElement[bool]:
+    departed = select(devices.c.id).where(
+        devices.c.status == "removed", devices.c.last_seen_at <= gone_before
+    )
+    return and_(
+        jobs.c.device_id.in_(departed),
+        jobs.c.state == JobState.QUEUED.value,
+        jobs.c.next_attempt_at <= now,
+    )

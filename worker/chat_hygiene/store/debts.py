@@ -38,7 +38,6 @@ class Debt:
     chat_id: int
     device_id: int
     device: str
-    sweep: int
     wid: str = field(repr=False)
     chat_ref: str
     probes: int
@@ -148,11 +147,11 @@ def due_by_device(session: Session, *, now: datetime) -> list[int]:
 
 def take(session: Session, device_id: int, *, now: datetime, after: int = 0, limit: int) -> list[Debt]:
     """Debts of one device to look at now, by job id from beyond `after`."""
-    query = (
+    query: Select[Any] = (
         _lookable(now)
         .where(jobs.c.device_id == device_id, jobs.c.id > after)
         .with_only_columns(
-            *(jobs.c.id, jobs.c.chat_id, jobs.c.device_id, devices.c.device, devices.c.sweep, chats.c.wid),
+            *(jobs.c.id, jobs.c.chat_id, jobs.c.device_id, devices.c.device, chats.c.wid),
             *(jobs.c.chat_ref, jobs.c.debt_probes, _LAST_MESSAGE_AT),
         )
         .order_by(jobs.c.id)

@@ -1,0 +1,178 @@
+"""Debts: chats that were removed here are looked for in WhatsApp until that is settled, or has been tried for long enough.
+
+A look is one read of the chat, paid for by its number's budget, and made only while the number is online: WhatsApp says
+nothing through one that is not. A fault of the number or the line costs no look.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+
+import structlog
+
+from chat_hygiene.core.debts import DebtState, Finding, found
+from chat_hygiene.core.errors import BadAnswerError, NotFoundError, ProviderError, RefusedError
+from chat_hygiene.core.facts import ChatFacts, DeviceFacts
+from chat_hygiene.pipeline.calls import note_fault
+from chat_hygiene.pipeline.context import Context
+from chat_hygiene.pipeline.pacing import Pacer
+from chat_hygiene.providers.base import Reader
+from chat_hygiene.store import breakers, chats, debts, devices
+from chat_hygiene.store.chats import Account
+from chat_hygiene.store.debts import Debt
+from chat_hygiene.store.devices import Device
+from chat_hygiene.store.engine import reading
+
+BATCH = 100
+SIDE_BY_SIDE = 8
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Report:
+    """How many looks were made and debts closed. `more`: time ran out before all that were due were looked at."""
+
+    looked: int = 0
+    settled: int = 0
+    superseded: int = 0
+    abandoned: int = 0
+    more: bool = field(default=False)
+
+    def add(self, other: "Report") -> None:
+        """Counts another report in."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+
+
+async def run(
+    context: Context,
+    reader: Reader,
+    *,
+    pacer: Pacer,
+    now: datetime,
+    until: datetime,
+    stop: Callable[[], bool],
+) -> Report:
+    """Abandons what is too old, then looks at every debt that was due at `now`, numbers side by side.
+
+    It ends by itself at `until`, or soon after `stop()` says so.
+    """
+    report = Report(abandoned=await asyncio.to_thread(_abandon, context, now))
+    with reading(context.sessions) as session:
+        due = devices.load(session, debts.due_by_device(session, now=now))
+    places = asyncio.Semaphore(SIDE_BY_SIDE)
+
+    def over() -> bool:
+        return stop() or context.clock() >= until
+
+    async def one(device: Device) -> None:
+        async with places:
+            report.add(await _look_at_device(context, reader, pacer, device, now, over))
+
+    await asyncio.gather(*(one(device) for device in due))
+    return report
+
+
+def _abandon(context: Context, now: datetime) -> int:
+    abandoned = 0
+    while True:
+        with context.sessions.begin() as session:
+            old = debts.too_old(session, now=now, limit=BATCH)
+            for chat_id, job_id in old:
+                abandoned += debts.close(
+                    session, chat_id, DebtState.ABANDONED, now=now, actor=context.actor, job_id=job_id
+                )
+        if len(old) < BATCH:
+            return abandoned
+
+
+async def _look_at_device(
+    context: Context,
+    reader: Reader,
+    pacer: Pacer,
+    device: Device,
+    due_at: datetime,
+    over: Callable[[], bool],
+) -> Report:
+    report = Report()
+    if over():
+        return Report(more=True)
+    try:
+        await pacer.call(device.id)
+        facts = await reader.device(device.device)
+        await asyncio.to_thread(_record_device, context, reader, facts)
+        if not facts.online:
+            return report
+        after = 0
+        while batch := await asyncio.to_thread(_take, context, device.id, due_at, after):
+            for debt in batch:
+                if over():
+                    report.more = True
+                    return report
+                report.add(await _look(context, reader, pacer, debt))
+            after = batch[-1].job_id
+    except ProviderError as error:
+        fault = await asyncio.to_thread(note_fault, context, device.id, error)
+        _log.info("debts cannot be looked at", device=device.device, reason=fault.reason)
+    return report
+
+
+async def _look(context: Context, reader: Reader, pacer: Pacer, debt: Debt) -> Report:
+    """One look. Raises ProviderError when the number or the line is at fault."""
+    await pacer.call(debt.device_id)
+    read_at = context.clock()
+    facts: ChatFacts | None = None
+    try:
+        facts = await reader.chat(debt.device, debt.wid)
+    except (NotFoundError, RefusedError, BadAnswerError):
+        # The number answered just now: it is this chat of which nothing is said.
+        finding = Finding(DebtState.OPEN)
+    else:
+        finding = found(facts, last_message_at=debt.last_message_at)
+    await asyncio.to_thread(_store, context, reader, debt, facts, finding, read_at)
+    if finding.state is not DebtState.OPEN:
+        _log.info(f"debt {finding.state}", job_id=debt.job_id, device=debt.device, chat_ref=debt.chat_ref)
+    return Report(
+        looked=1,
+        settled=int(finding.state is DebtState.SETTLED),
+        superseded=int(finding.state is DebtState.SUPERSEDED),
+    )
+
+
+def _store(
+    context: Context,
+    reader: Reader,
+    debt: Debt,
+    facts: ChatFacts | None,
+    finding: Finding,
+    read_at: datetime,
+) -> None:
+    now, actor = context.clock(), context.actor
+    with context.sessions.begin() as session:
+        if facts is not None and facts.status != "removed":
+            # It is on the platform again: there is one place that makes a new life of that.
+            (device,) = devices.load(session, [debt.device_id])
+            chats.store_page(
+                session,
+                Account(reader.name, debt.device, debt.device_id),
+                [facts],
+                pseudonyms=context.keys.pseudonyms,
+                read_at=read_at,
+                sweep=device.sweep,
+                actor=actor,
+            )
+        debts.looked(session, debt, finding, now=now, actor=actor)
+        if facts is not None:
+            breakers.good_call(session, debt.device_id, now=now, actor=actor)
+
+
+def _take(context: Context, device_id: int, due_at: datetime, after: int) -> list[Debt]:
+    with reading(context.sessions) as session:
+        return debts.take(session, device_id, now=due_at, after=after, limit=BATCH)
+
+
+def _record_device(context: Context, reader: Reader, facts: DeviceFacts) -> None:
+    with context.sessions.begin() as session:
+        devices.record(session, reader.name, [facts], now=context.clock())
