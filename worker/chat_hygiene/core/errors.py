@@ -58,6 +58,12 @@ class DatabaseError(HygieneError):
     exit_code = Exit.UNREACHABLE
 
 
+class ListenError(HygieneError):
+    """An address to listen on cannot be had: another process has it, or it is not this machine's."""
+
+    exit_code = Exit.UNREACHABLE
+
+
 class AuditBrokenError(HygieneError):
     """The audit does not verify."""
 

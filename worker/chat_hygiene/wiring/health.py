@@ -57,11 +57,16 @@ def health(ledger: Ledger, *, now: datetime) -> Health:
             seen = {each.part: each for each in heartbeats.read(session)}
             deleting = _deleting(session)
     except (DatabaseError, SQLAlchemyError) as error:
-        # Whoever asks may be a stranger: where the database is, and why it fails, is for the log.
-        _log.warning("the database cannot be used", error=str(error))
-        return Health((Part("database", ok=False, says="cannot be used; the log says why"),))
+        return without_database(error)
     alive = (_alive(name, seen.get(name), now) for name in SILENCE)
     return Health((Part("database", ok=True, says=f"schema {found}"), *alive, deleting))
+
+
+def without_database(error: Exception) -> Health:
+    """The health of a service whose database cannot be used."""
+    # Whoever asks may be a stranger: where the database is, and why it fails, is for the log.
+    _log.warning("the database cannot be used", error=str(error))
+    return Health((Part("database", ok=False, says="cannot be used; the log says why"),))
 
 
 def _alive(name: str, last: Heartbeat | None, now: datetime) -> Part:

@@ -1,0 +1,58 @@
+"""Where requests do their SQL: off the loop, few at a time, and none of them waits for it for long."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from threading import Lock
+from typing import TypeVar
+
+import structlog
+
+from chat_hygiene.clock import Clock
+from chat_hygiene.core.errors import DatabaseError
+from chat_hygiene.settings import Settings
+from chat_hygiene.wiring import Ledger, open_ledger
+
+THREADS = 8
+PATIENCE = 5.0
+"""Seconds that a request waits for the database, its turn included."""
+
+T = TypeVar("T")
+_log = structlog.get_logger(__name__)
+
+
+class Desk:
+    """The ledger of the web process, opened again and again until it can be: health is asked for when it cannot, too."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        """Raises InvalidInputError when a key is missing; a database that is down may come up later."""
+        self._settings, self._clock = settings, clock
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="web-sql")
+        self._opening, self._open = Lock(), ExitStack()
+        self._ledger: Ledger | None = None
+        try:
+            self._ready()
+        except DatabaseError as error:
+            _log.warning("the database cannot be used yet", error=str(error))
+
+    async def ask(self, work: Callable[[Ledger], T]) -> T:
+        """What `work` returns. Raises DatabaseError when the database cannot be used, or not in time."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                # Given up while it waits for its turn, it is never begun.
+                return await loop.run_in_executor(self._threads, lambda: work(self._ready()))
+        except TimeoutError:
+            raise DatabaseError(f"the database gave no answer within {PATIENCE:g} s") from None
+
+    def close(self) -> None:
+        """Ends its threads and closes the ledger."""
+        self._threads.shutdown(cancel_futures=True)
+        self._open.close()
+
+    def _ready(self) -> Ledger:
+        with self._opening:
+            if self._ledger is None:
+                self._ledger = self._open.enter_context(open_ledger(self._settings, clock=self._clock))
+            return self._ledger
