@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from chat_hygiene.core.errors import ProviderError
-from chat_hygiene.pipeline import drain
+from chat_hygiene.pipeline import outlook
 from chat_hygiene.providers.fake import faults
 from chat_hygiene.providers.fake.faults import On
 from chat_hygiene.providers.fake.records import device_record
@@ -206,16 +206,17 @@ def test_read_only_evaluates_and_sends_nothing(rig):
 
 
 def test_a_job_that_ends_while_the_loop_looks_around_is_not_slept_through(rig, monkeypatch):
-    inner = drain._Drain._stop_reason
+    inner = outlook.look
 
-    def slow(self):
+    def slow(*args, **more):
         # The first job has ended and woken the loop; the second one ends while the loop looks around.
-        while any(not task.done() for task in self._tasks):
-            threading.Event().wait(0.01)
-        threading.Event().wait(0.1)
-        return inner(self)
+        if "deleted" in rig.states():
+            while rig.states() != {"deleted": 2}:
+                threading.Event().wait(0.01)
+            threading.Event().wait(0.1)
+        return inner(*args, **more)
 
-    monkeypatch.setattr(drain._Drain, "_stop_reason", slow)
+    monkeypatch.setattr(outlook, "look", slow)
     rig.chat(1)
     later = rig.chat(2)
     rig.world.script(faults.delay(0.5, on=On(method="DELETE", wid=later)))

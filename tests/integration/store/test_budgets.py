@@ -30,7 +30,7 @@ def take(sessions, device, wanted, per_minute=SLOW):
 
 def wait_for(sessions, device, wanted):
     with reading(sessions) as session:
-        return budgets.wait_for(session, device, wanted, per_minute=SLOW)
+        return budgets.waits(session, [device], wanted, per_minute=SLOW)[device]
 
 
 def test_a_full_bucket_gives_what_is_asked_and_no_more_than_it_holds(sessions, device):

@@ -1,10 +1,11 @@
-"""The calls that a removal makes, each paced, with a device's faults noted in its row.
+"""The calls that a removal makes, with a device's faults noted in its row, and who may call a device at all.
 
 A fault of the device, the key or the line is told apart from an answer about the chat: it raises `DeviceFaultError`, and
 costs the job no attempt.
 """
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -21,9 +22,11 @@ from chat_hygiene.core.errors import (
 )
 from chat_hygiene.core.facts import ChatFacts, DeviceFacts
 from chat_hygiene.pipeline.context import Context
-from chat_hygiene.pipeline.pacing import Pacer
+from chat_hygiene.pipeline.pacing import CALLS_PER_JOB, Pacer
 from chat_hygiene.providers.base import Deleter, Reader
 from chat_hygiene.store import breakers, devices
+from chat_hygiene.store.devices import Device
+from chat_hygiene.store.engine import reading
 from chat_hygiene.store.jobs import Job
 
 # A good answer from a device vouches for it this long when a chat of it reads 404.
@@ -50,9 +53,12 @@ class Answered:
     code: str | None = None
 
 
-def note_fault(context: Context, device_id: int, error: ProviderError) -> DeviceFaultError:
-    """Stores in the device's row what an error means for all its calls."""
+def note_fault(
+    context: Context, device_id: int, error: ProviderError, *, probe: bool = False
+) -> DeviceFaultError:
+    """Stores in the device's row what an error means for all its calls; `probe`: the breaker's one probe met it."""
     now = context.clock()
+    soon = now + context.settings.retry_base_seconds * context.rng.random()
     with context.sessions.begin() as session:
         match error:
             case RateLimitedError(retry_at=at):
@@ -61,28 +67,78 @@ def note_fault(context: Context, device_id: int, error: ProviderError) -> Device
             case UnauthorizedError():
                 reason = "plan" if error.status == 402 else "key"
                 breakers.block(session, device_id, reason, now=now, actor=context.actor)
+                return DeviceFaultError(reason, soon)
             case NotFoundError():
-                reason = "gone"
-                breakers.block(session, device_id, reason, now=now, actor=context.actor)
+                breakers.block(session, device_id, breakers.GONE, now=now, actor=context.actor)
+                return DeviceFaultError(breakers.GONE, soon)
             case _:
-                reason = "unreachable"
-                breakers.bad_call(session, device_id, now=now)
-    return DeviceFaultError(reason, now + context.settings.retry_base_seconds * context.rng.random())
+                breakers.bad_call(session, device_id, now=now, probe=probe)
+                return DeviceFaultError("unreachable", soon)
+
+
+async def admitted(context: Context, reader: Reader, device_id: int, *, pacer: Pacer) -> bool:
+    """Whether the device may be called now: neither paused nor behind an open breaker.
+
+    When the breaker's wait is over, one process of all reads one chat of its listing first, and the answer decides for
+    all. A block is not asked here: only a good read lifts one.
+    """
+    device = await asyncio.to_thread(_row, context, device_id)
+    if device.waits_until(context.clock()) is not None:
+        return False
+    if device.breaker_until is None:
+        return True
+    await pacer.call(device_id)
+    if not await asyncio.to_thread(_is_mine_to_probe, context, device_id):
+        await asyncio.to_thread(pacer.give_back, device_id, 1)
+        return False
+    try:
+        await reader.chats(device.device, page=0, size=1)
+    except ProviderError as error:
+        await asyncio.to_thread(note_fault, context, device_id, error, probe=True)
+        return False
+    await asyncio.to_thread(_clear, context, device_id)
+    return True
+
+
+def _row(context: Context, device_id: int) -> Device:
+    with reading(context.sessions) as session:
+        (device,) = devices.load(session, [device_id])
+    return device
+
+
+def _is_mine_to_probe(context: Context, device_id: int) -> bool:
+    lasts = 2 * context.settings.read_deadline_seconds
+    with context.sessions.begin() as session:
+        return breakers.probe(session, device_id, now=context.clock(), lasts=lasts)
+
+
+def _clear(context: Context, device_id: int, *, of_chats: bool = True) -> None:
+    with context.sessions.begin() as session:
+        breakers.good_call(session, device_id, now=context.clock(), actor=context.actor, of_chats=of_chats)
 
 
 class Calls:
-    """The reads and the one DELETE of the removals of one drain."""
+    """The reads and the one DELETE of the removals of one drain. Three of a job's calls are paid for when it is claimed."""
 
     def __init__(self, context: Context, reader: Reader, deleter: Deleter, pacer: Pacer) -> None:
         self._context, self._reader, self._deleter, self._pacer = context, reader, deleter, pacer
+        self._made: Counter[int] = Counter()
         self._vouched: dict[int, datetime] = {}
-        self._troubled: set[int] = set()
+        # Devices whose good answers since their last fault, at that instant, are told in their row.
+        self._told: set[int] = set()
+        self._faults: dict[int, datetime] = {}
+
+    def unused(self, job: Job) -> int:
+        """How many of the calls that were paid for were not made. Forgets the job."""
+        return max(0, CALLS_PER_JOB - self._made.pop(job.id, 0))
 
     async def read(self, job: Job) -> ChatFacts | None:
         """The chat as it is now; None when it is gone from a device that is there.
 
         Raises DeviceFaultError, or UnreadableError for what reading again will not change.
         """
+        began = await self._begin(job)
+        self._made[job.id] += 1
         try:
             facts = await self._reader.chat(job.device, job.wid)
         except NotFoundError:
@@ -94,22 +150,24 @@ class Calls:
             raise UnreadableError from None
         except ProviderError as error:
             raise await self._fault(job, error) from None
-        await self._good(job)
+        await self._good(job, began)
         return facts
 
     async def device(self, job: Job) -> DeviceFacts:
         """The control read: the chat's device as it is now."""
         await self._pacer.call(job.device_id)
+        began = await self._begin(job)
         try:
             facts = await self._reader.device(job.device)
         except ProviderError as error:
             raise await self._fault(job, error) from None
         await asyncio.to_thread(self._record, facts)
-        await self._good(job)
+        await self._good(job, began, of_chats=False)
         return facts
 
     async def delete(self, job: Job, intent: Intent, *, not_after: datetime) -> Answered:
         """Makes the one call. Raises DeviceFaultError only when it certainly did not act."""
+        self._made[job.id] += 1
         try:
             await self._deleter.delete(
                 job.device,
@@ -119,6 +177,7 @@ class Calls:
                 not_after=not_after,
             )
         except TooLateError:
+            self._made[job.id] -= 1
             raise DeviceFaultError("read too old", self._soon()) from None
         except NotFoundError as error:
             return Answered(Answer.GONE, error.code)
@@ -136,21 +195,32 @@ class Calls:
     def _soon(self) -> datetime:
         return self._context.clock() + self._context.settings.retry_base_seconds * self._context.rng.random()
 
+    async def _begin(self, job: Job) -> datetime:
+        """The instant a read begins. Raises DeviceFaultError when another call, here or elsewhere, found its device at fault."""
+        device = await asyncio.to_thread(_row, self._context, job.device_id)
+        now = self._context.clock()
+        if device.blocked_reason is not None:
+            raise DeviceFaultError(device.blocked_reason, self._soon())
+        if (until := device.waits_until(now)) is not None:
+            raise DeviceFaultError("paused", until)
+        if device.breaker_until is not None:
+            raise DeviceFaultError("to be probed first", self._soon())
+        return now
+
     async def _fault(self, job: Job, error: ProviderError) -> DeviceFaultError:
-        self._troubled.add(job.device_id)
+        self._told.discard(job.device_id)
+        self._faults[job.device_id] = self._context.clock()
         return await asyncio.to_thread(note_fault, self._context, job.device_id, error)
 
-    async def _good(self, job: Job) -> None:
-        now = self._context.clock()
-        known = job.device_id in self._vouched and job.device_id not in self._troubled
-        self._vouched[job.device_id] = now
-        if not known:
-            self._troubled.discard(job.device_id)
-            await asyncio.to_thread(self._clear, job.device_id, now)
-
-    def _clear(self, device_id: int, now: datetime) -> None:
-        with self._context.sessions.begin() as session:
-            breakers.good_call(session, device_id, now=now, actor=self._context.actor)
+    async def _good(self, job: Job, began: datetime, *, of_chats: bool = True) -> None:
+        self._vouched[job.device_id] = self._context.clock()
+        fault = self._faults.get(job.device_id)
+        # What was asked before the last fault says nothing about it.
+        if job.device_id in self._told or (fault is not None and began <= fault):
+            return
+        if of_chats:
+            self._told.add(job.device_id)
+        await asyncio.to_thread(_clear, self._context, job.device_id, of_chats=of_chats)
 
     def _record(self, facts: DeviceFacts) -> None:
         with self._context.sessions.begin() as session:

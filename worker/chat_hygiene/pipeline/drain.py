@@ -6,28 +6,29 @@ is due within the horizon, when its time is over or when it is told to stop; a l
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement
 
-from chat_hygiene.core.states import JobEvent
-from chat_hygiene.pipeline import reconcile, removal
-from chat_hygiene.pipeline.calls import Calls
+from chat_hygiene.pipeline import outlook, reconcile, removal
+from chat_hygiene.pipeline.calls import Calls, admitted
 from chat_hygiene.pipeline.context import Context
+from chat_hygiene.pipeline.outlook import Outlook, Prospect
 from chat_hygiene.pipeline.pacing import CALLS_PER_JOB, Pacer
 from chat_hygiene.providers.base import Deleter, Reader
 from chat_hygiene.settings import MAX_CLOCK_SKEW
-from chat_hygiene.store import devices, jobs, moves, switches
-from chat_hygiene.store.engine import reading
+from chat_hygiene.store import budgets, jobs
 from chat_hygiene.store.jobs import Job
 
 PER_DEVICE = 8
 STALLED = timedelta(minutes=5)
 """A device whose jobs are only handed back for so long is left to a later drain."""
 BUDGET_LOOK = timedelta(seconds=10)
+CONTENDED = timedelta(seconds=0.05)
+"""Due jobs that another process holds just now are not asked for again without a pause."""
 STOP_LOOK = 0.5
 """Seconds between two looks at `stop`: a flag that another thread sets wakes no loop."""
 
@@ -70,7 +71,7 @@ async def run(
     """Works due jobs, of these policies only if given, until none is due within `horizon` from now.
 
     Longer waits it sits out only for a call that may still be at work after its process died. From `until` on, or once
-    `stop()` is true, it claims nothing more, finishes the jobs in flight and hands back what did not start.
+    `stop()` is true, it claims nothing more and finishes the jobs in flight: what is claimed is begun at once.
     """
     work = _Drain(context, reader, deleter, pacer, jobs.of_policies(policies), progress)
     return await work.run(horizon, until, stop)
@@ -91,7 +92,8 @@ class _Drain:
         self._stalled_since: dict[int, datetime] = {}
         self._calls = Calls(context, reader, deleter, pacer)
         self._active: Counter[int] = Counter()
-        self._tasks: set[asyncio.Task[bool]] = set()
+        self._probing: set[int] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._worked = 0
         self._freed = asyncio.Event()
 
@@ -110,25 +112,33 @@ class _Drain:
             # Cleared before anything is looked at: a job that ends from here on wakes the rest below.
             self._freed.clear()
             self._raise_failures()
-            if (reason := await asyncio.to_thread(self._stop_reason)) is not None:
+            view = await self._look()
+            if (reason := self._stop_reason(view)) is not None:
                 await asyncio.gather(*self._tasks)
                 return Report(self._worked, reason)
             if over():
                 await asyncio.gather(*self._tasks)
-                wake, _ = await asyncio.to_thread(self._wake_at)
-                more = wake is not None and wake - self._context.clock() <= horizon
-                return Report(self._worked, more=more)
-            for job in await asyncio.to_thread(self._claim):
-                if over():
-                    await asyncio.to_thread(self._hand_back, job)
-                else:
-                    self._start(job)
-            wake, unanswered = await asyncio.to_thread(self._wake_at)
-            now = self._context.clock()
-            patience = max(horizon, self._context.settings.delete_deadline_seconds) if unanswered else horizon
-            if not self._tasks and (wake is None or wake - now > patience):
+                view = await self._look()
+                wake = self._wake_at(view)
+                return Report(self._worked, more=wake is not None and wake - view.now <= horizon)
+            await self._take_up(view, over)
+            view = await self._look()
+            wake = self._wake_at(view)
+            patience = horizon
+            if view.unanswered:
+                patience = max(horizon, self._context.settings.delete_deadline_seconds)
+            if not self._tasks and (wake is None or wake - view.now > patience):
                 return Report(self._worked)
             await self._rest(wake, over)
+
+    async def _look(self) -> Outlook:
+        return await asyncio.to_thread(outlook.look, self._context, mine=self._mine)
+
+    def _stop_reason(self, view: Outlook) -> str | None:
+        skew = self._reader.clock_skew
+        if skew is not None and abs(skew) > MAX_CLOCK_SKEW:
+            return f"our clock and the API's are {abs(skew).total_seconds():.0f} s apart"
+        return None if view.stopped is None else f"stopped by {view.stopped}"
 
     async def _rest(self, until: datetime | None, over: Callable[[], bool]) -> None:
         """Until a job of this process ends, until then, or until the drain is over."""
@@ -142,107 +152,95 @@ class _Drain:
                 await asyncio.wait_for(self._freed.wait(), seconds)
                 return
 
-    def _start(self, job: Job) -> None:
-        task = asyncio.create_task(removal.run(self._context, self._calls, job))
-        self._active[job.device_id] += 1
-        self._tasks.add(task)
-        task.add_done_callback(lambda ended: self._ended(job, ended))
+    async def _take_up(self, view: Outlook, over: Callable[[], bool]) -> None:
+        """A batch from every device that has due jobs, may be called, and has room and budget."""
+        if view.lease_end is not None and view.lease_end <= view.now:
+            await asyncio.to_thread(reconcile.run, self._context, now=view.now)
+        for prospect in view.prospects:
+            device = prospect.device
+            room = self._room(prospect, view.now)
+            if over() or prospect.at > view.now or not room:
+                continue
+            if device.breaker_until is not None:
+                self._probing.add(device.id)
+                self._start(self._probe(device.id))
+            elif not prospect.budget_wait:
+                for job in await asyncio.to_thread(self._claim, prospect, room):
+                    self._active[device.id] += 1
+                    self._start(self._work(job))
 
-    def _hand_back(self, job: Job) -> None:
-        """Claimed, and the drain was over before it began."""
-        context, now = self._context, self._context.clock()
+    def _room(self, prospect: Prospect, now: datetime) -> int:
+        """How many more of a device's jobs may be taken up."""
+        device_id = prospect.device.id
+        stalled = self._stalled_since.get(device_id)
+        if device_id in self._probing or (stalled is not None and now - stalled >= STALLED):
+            return 0
+        return PER_DEVICE - self._active[device_id]
+
+    def _claim(self, prospect: Prospect, room: int) -> list[Job]:
+        context, device_id = self._context, prospect.device.id
         with context.sessions.begin() as session:
-            moves.move(
+            tokens = budgets.take(
                 session,
-                job.id,
-                JobEvent.RELEASE,
-                now=now,
-                actor=context.actor,
-                fence=job.fence,
-                detail={"reason": "not begun"},
+                device_id,
+                room * CALLS_PER_JOB,
+                per_minute=context.settings.requests_per_minute,
+                lot=CALLS_PER_JOB,
             )
-        self._pacer.give_back(job.device_id, CALLS_PER_JOB)
+            taken = jobs.claim(
+                session,
+                device_id,
+                tokens // CALLS_PER_JOB,
+                mine=prospect.mine,
+                now=context.clock(),
+                lease=context.settings.lease_seconds,
+                owner=context.owner,
+                actor=context.actor,
+            )
+            budgets.give_back(session, device_id, tokens - len(taken) * CALLS_PER_JOB)
+        return taken
 
-    def _ended(self, job: Job, task: asyncio.Task[bool]) -> None:
-        self._active[job.device_id] -= 1
-        if task.cancelled() or task.exception() is not None:
-            self._freed.set()
-            return
-        if task.result():
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(lambda _: self._freed.set())
+
+    async def _probe(self, device_id: int) -> None:
+        try:
+            await admitted(self._context, self._reader, device_id, pacer=self._pacer)
+        finally:
+            self._probing.discard(device_id)
+
+    async def _work(self, job: Job) -> None:
+        try:
+            worked = await removal.run(self._context, self._calls, job)
+        finally:
+            self._active[job.device_id] -= 1
+            if unused := self._calls.unused(job):
+                await asyncio.to_thread(self._pacer.give_back, job.device_id, unused)
+        if worked:
             self._stalled_since.pop(job.device_id, None)
             self._worked += 1
         else:
             self._stalled_since.setdefault(job.device_id, self._context.clock())
-        self._freed.set()
         if self._progress:
             self._progress(self._worked)
 
     def _raise_failures(self) -> None:
         done = {task for task in self._tasks if task.done()}
         self._tasks -= done
-        for task in done:
-            task.result()
+        # Each is looked at: asyncio tells of those that nobody looked at.
+        for failure in [task.exception() for task in done]:
+            if failure is not None:
+                raise failure
 
-    def _stop_reason(self) -> str | None:
-        skew = self._reader.clock_skew
-        if skew is not None and abs(skew) > MAX_CLOCK_SKEW:
-            return f"our clock and the API's are {abs(skew).total_seconds():.0f} s apart"
-        with reading(self._context.sessions) as session:
-            stop = switches.stopped(session)
-        return None if stop is None else f"stopped by {stop.actor}"
-
-    def _workable(self, device: devices.Device, now: datetime) -> bool:
-        stalled = self._stalled_since.get(device.id)
-        patient = stalled is None or now - stalled < STALLED
-        return device.online and device.blocked_reason is None and patient
-
-    def _claim(self) -> list[Job]:
-        """A batch from every device that has due jobs, may be called, and has room and budget."""
-        context, now = self._context, self._context.clock()
-        with reading(context.sessions) as session:
-            due = [each for each, at in jobs.due_by_device(session, mine=self._mine).items() if at <= now]
-            workable = [device for device in devices.load(session, due) if self._workable(device, now)]
-            lease = jobs.first_lease_end(session, others_than=context.owner)
-        if lease is not None and lease <= now:
-            reconcile.run(context, now=now)
-        claimed: list[Job] = []
-        for device in workable:
-            if device.waits_until(now) is not None:
+    def _wake_at(self, view: Outlook) -> datetime | None:
+        """When something can be done next that cannot be done now."""
+        instants = [] if view.lease_end is None else [view.lease_end]
+        for prospect in view.prospects:
+            if not self._room(prospect, view.now):
                 continue
-            room = PER_DEVICE - self._active[device.id]
-            granted = self._pacer.take_jobs(device.id, room) if room > 0 else 0
-            if not granted:
-                continue
-            with context.sessions.begin() as session:
-                taken = jobs.claim(
-                    session,
-                    device.id,
-                    granted,
-                    mine=self._mine,
-                    now=now,
-                    lease=context.settings.lease_seconds,
-                    owner=context.owner,
-                    actor=context.actor,
-                )
-            self._pacer.give_back(device.id, (granted - len(taken)) * CALLS_PER_JOB)
-            claimed += taken
-        return claimed
-
-    def _wake_at(self) -> tuple[datetime | None, bool]:
-        """When something can be done next that cannot be done now; and whether an unanswered call is waited out."""
-        now = self._context.clock()
-        with reading(self._context.sessions) as session:
-            due = jobs.due_by_device(session, mine=self._mine)
-            rows = [row for row in devices.load(session, list(due)) if self._workable(row, now)]
-            unanswered = jobs.unanswered(session, mine=self._mine)
-            lease = jobs.first_lease_end(session, others_than=self._context.owner)
-        instants = [] if lease is None else [lease]
-        for device in rows:
-            if self._active[device.id] >= PER_DEVICE:
-                continue
-            at = max(due[device.id], device.waits_until(now) or now)
-            if at <= now:
-                # Due, and the budget alone is in the way: however small it is, a run does not give up for it.
-                at = now + min(timedelta(seconds=self._pacer.wait(device.id, CALLS_PER_JOB)), BUDGET_LOOK)
-            instants.append(at)
-        return min(instants, default=None), unanswered
+            # However small the budget is, a run does not give up for it.
+            wait = max(CONTENDED, min(prospect.budget_wait, BUDGET_LOOK))
+            instants.append(prospect.at if prospect.at > view.now else view.now + wait)
+        return min(instants, default=None)

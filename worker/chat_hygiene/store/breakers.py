@@ -1,8 +1,12 @@
-"""What stands in a device's way: its pause, its block and its breaker. They stand in its row, so that every process obeys."""
+"""What stands in a device's way: its pause, its block and its breaker. They stand in its row, so that every process obeys.
+
+The breaker is closed while `breaker_until` is NULL and open until that instant. After it, one process of all asks once
+(`probe`): a good answer closes the breaker, a bad one opens it again for twice as long.
+"""
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import or_, true, update
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.events import Event
@@ -12,6 +16,7 @@ from chat_hygiene.store.tables import devices
 LIMIT = 5
 BASE = timedelta(seconds=30)
 CAP = timedelta(minutes=30)
+GONE = "gone"
 
 
 def pause(session: Session, device_id: int, until: datetime) -> None:
@@ -39,31 +44,51 @@ def block(session: Session, device_id: int, reason: str, *, now: datetime, actor
         )
 
 
-def good_call(session: Session, device_id: int, *, now: datetime, actor: str) -> None:
-    """A good answer closes the breaker and lifts a block. Writes nothing when neither stands."""
-    stands = or_(devices.c.breaker_failures > 0, devices.c.blocked_reason.is_not(None))
-    before = session.execute(
-        select(devices.c.device, devices.c.blocked_reason).where(devices.c.id == device_id, stands)
-    ).one_or_none()
-    if before is None:
-        return
+def good_call(session: Session, device_id: int, *, now: datetime, actor: str, of_chats: bool = True) -> None:
+    """A good answer closes the breaker and lifts the block that it disproves. Writes nothing when neither stands.
+
+    Any block, when the answer came from the chat routes (`of_chats`). That the account still lists the device proves
+    nothing about the key's or the plan's access to its chats, and lifts only `gone`.
+    """
+    row = devices.c.id == device_id
     session.execute(
         update(devices)
-        .where(devices.c.id == device_id)
-        .values(breaker_failures=0, breaker_until=None, blocked_reason=None)
+        .where(row, or_(devices.c.breaker_failures > 0, devices.c.breaker_until.is_not(None)))
+        .values(breaker_failures=0, breaker_until=None)
     )
-    if before.blocked_reason is not None:
-        audit.append(session, Event.DEVICE_UNBLOCKED, at=now, actor=actor, device=before.device)
+    disproved = devices.c.blocked_reason.is_not(None) if of_chats else devices.c.blocked_reason == GONE
+    unblocked = session.execute(
+        update(devices).where(row, disproved).values(blocked_reason=None).returning(devices.c.device)
+    ).scalar_one_or_none()
+    if unblocked is not None:
+        audit.append(session, Event.DEVICE_UNBLOCKED, at=now, actor=actor, device=unblocked)
 
 
-def bad_call(session: Session, device_id: int, *, now: datetime) -> None:
-    """A transport failure or 5xx; the fifth in a row opens the breaker, each further one for twice as long."""
+def bad_call(session: Session, device_id: int, *, now: datetime, probe: bool = False) -> None:
+    """A transport failure or 5xx. The fifth in a row opens the breaker; a bad `probe` opens it for twice as long.
+
+    Other calls that fail while it is not closed were out when it opened, and say nothing new.
+    """
     failures = session.execute(
         update(devices)
-        .where(devices.c.id == device_id)
+        .where(devices.c.id == device_id, true() if probe else devices.c.breaker_until.is_(None))
         .values(breaker_failures=devices.c.breaker_failures + 1)
         .returning(devices.c.breaker_failures)
-    ).scalar_one()
-    if failures >= LIMIT:
+    ).scalar_one_or_none()
+    if failures is not None and failures >= LIMIT:
         wait = min(CAP, BASE * 2 ** min(failures - LIMIT, 10))
         session.execute(update(devices).where(devices.c.id == device_id).values(breaker_until=now + wait))
+
+
+def probe(session: Session, device_id: int, *, now: datetime, lasts: timedelta) -> bool:
+    """Whether the caller is the one, of all processes, that asks the device once now that its breaker's wait is over.
+
+    Nobody else is until `lasts` from now, in case the caller dies before it tells the answer.
+    """
+    mine = session.execute(
+        update(devices)
+        .where(devices.c.id == device_id, devices.c.breaker_until <= now)
+        .values(breaker_until=now + lasts)
+        .returning(devices.c.id)
+    )
+    return mine.scalar_one_or_none() is not None

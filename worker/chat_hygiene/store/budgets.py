@@ -5,6 +5,7 @@ a device that was never asked starts full. Time is the database's, so that machi
 bucket. Over any span of W seconds the grants stay within burst + per_minute / 60 · W.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -38,23 +39,41 @@ def _sqlite_now(_element: _DatabaseNow, _compiler: SQLCompiler, **_: Any) -> str
     return "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')"
 
 
-_BUCKET = select(devices.c.tokens, devices.c.tokens_at, _DatabaseNow().label("now"))
-
-
-def take(session: Session, device_id: int, wanted: int, *, per_minute: int) -> int:
-    """Takes up to `wanted` tokens; returns how many it got, 0 when the bucket is empty."""
-    tokens, tokens_at, now = session.execute(_BUCKET.where(devices.c.id == device_id).with_for_update()).one()
-    granted, left = grant(tokens, _seconds(tokens_at, now), wanted, per_minute)
-    if granted:
+def take(session: Session, device_id: int, wanted: int, *, per_minute: int, lot: int = 1) -> int:
+    """Takes up to `wanted` tokens, in whole lots of so many; returns how many it got, 0 when the bucket has no lot."""
+    # The clock is read outside of the locking select, so after a wait for the lock. The key is not locked:
+    # an evaluation that inserts jobs of this device stands in nobody's way.
+    locked = (
+        select(devices.c.tokens, devices.c.tokens_at)
+        .where(devices.c.id == device_id)
+        .with_for_update(key_share=True)
+        .cte("locked")
+    )
+    tokens, tokens_at, now = session.execute(select(locked, _DatabaseNow().label("now"))).one()
+    seconds = _seconds(tokens_at, now)
+    granted, left = grant(tokens, seconds, wanted, per_minute, lot)
+    # A clock that was set back starts the bucket's time anew; else it would stay empty until the old time comes again.
+    if granted or (seconds is not None and seconds < 0):
         session.execute(update(devices).where(devices.c.id == device_id).values(tokens=left, tokens_at=now))
     return granted
 
 
-def wait_for(session: Session, device_id: int, wanted: int, *, per_minute: int) -> float:
-    """Seconds until the bucket holds `wanted` tokens, or is full; 0.0 when it does already."""
-    tokens, tokens_at, now = session.execute(_BUCKET.where(devices.c.id == device_id)).one()
-    available = refilled(tokens, _seconds(tokens_at, now), per_minute)
-    return max(0.0, (min(wanted, burst(per_minute)) - available) * 60 / per_minute)
+def give_back(session: Session, device_id: int, tokens: int) -> None:
+    """Returns tokens that were not used; what the bucket cannot hold is lost at the next refill."""
+    if not tokens:
+        return
+    session.execute(update(devices).where(devices.c.id == device_id).values(tokens=devices.c.tokens + tokens))
+
+
+def waits(session: Session, device_ids: Collection[int], wanted: int, *, per_minute: int) -> dict[int, float]:
+    """Seconds until each device's bucket holds `wanted` tokens, or is full; 0.0 when it does already."""
+    query = select(devices.c.id, devices.c.tokens, devices.c.tokens_at, _DatabaseNow().label("now"))
+    enough = min(wanted, burst(per_minute))
+    found = {}
+    for row in session.execute(query.where(devices.c.id.in_(device_ids))):
+        available = refilled(row.tokens, _seconds(row.tokens_at, row.now), per_minute)
+        found[row.id] = max(0.0, (enough - available) * 60 / per_minute)
+    return found
 
 
 def burst(per_minute: int) -> float:
@@ -69,10 +88,12 @@ def refilled(tokens: float, seconds: float | None, per_minute: int) -> float:
     return min(burst(per_minute), tokens + max(0.0, seconds) * per_minute / 60)
 
 
-def grant(tokens: float, seconds: float | None, wanted: int, per_minute: int) -> tuple[int, float]:
-    """The tokens granted, whole ones, and what is left in the bucket."""
+def grant(
+    tokens: float, seconds: float | None, wanted: int, per_minute: int, lot: int = 1
+) -> tuple[int, float]:
+    """The tokens granted, whole lots, and what is left in the bucket."""
     available = refilled(tokens, seconds, per_minute)
-    granted = max(0, min(wanted, int(available)))
+    granted = max(0, min(wanted, int(available)) // lot * lot)
     return granted, available - granted
 
 

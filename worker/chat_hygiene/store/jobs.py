@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, func, select, true
+from sqlalchemy import ColumnElement, Select, and_, func, literal, select, true
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.decisions import LOST, NO_ANSWER, Intent
@@ -17,7 +17,12 @@ from chat_hygiene.store.records import Record, fetch
 from chat_hygiene.store.tables import chats, devices, jobs, policies
 
 UNANSWERED = (LOST, NO_ANSWER)
-WORKING = (JobState.LEASED.value, JobState.SENT.value)
+
+# Written into the statement and not bound: the planner must see that a partial index holds all these rows.
+_QUEUED = jobs.c.state == literal(JobState.QUEUED.value, literal_execute=True)
+_WORKING = jobs.c.state.in_(
+    [literal(state.value, literal_execute=True) for state in (JobState.LEASED, JobState.SENT)]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,24 @@ class Job:
     chat_hint: str
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many open jobs wait, and for what.
+
+    Attributes:
+        later: not due yet, the first at `next_at`.
+        retrying: due, after a failure.
+        stuck: due, but their device is offline, paused or blocked, or deleting is stopped.
+        elsewhere: leased by another worker, perhaps a dead one: a lease that ends is taken back by the next run.
+    """
+
+    later: int
+    next_at: datetime | None
+    retrying: int
+    stuck: int
+    elsewhere: int
+
+
 _COLUMNS = (
     *(jobs.c.id, jobs.c.chat_id, jobs.c.generation, jobs.c.device_id, jobs.c.run_id, jobs.c.policy_id),
     *(jobs.c.fence, jobs.c.attempts, jobs.c.not_before, jobs.c.intent, jobs.c.intent_at),
@@ -62,21 +85,26 @@ def of_policies(policy_ids: Collection[int] | None) -> ColumnElement[bool]:
 
 def due_by_device(session: Session, *, mine: ColumnElement[bool]) -> dict[int, datetime]:
     """When each device's first queued job is due, by the device's row id."""
-    query = (
-        select(jobs.c.device_id, func.min(jobs.c.next_attempt_at))
-        .where(jobs.c.state == JobState.QUEUED.value, mine)
-        .group_by(jobs.c.device_id)
+    # One look into the index per device; grouping would read every queued job.
+    first = (
+        select(func.min(jobs.c.next_attempt_at))
+        .where(jobs.c.device_id == devices.c.id, _QUEUED, mine)
+        .scalar_subquery()
     )
-    return dict(session.execute(query).all())
+    return {row.id: row.at for row in session.execute(select(devices.c.id, first.label("at"))) if row.at}
+
+
+def first_due(session: Session, device_id: int, *, mine: ColumnElement[bool]) -> datetime | None:
+    """When the first queued job of one device is due."""
+    query = select(func.min(jobs.c.next_attempt_at)).where(jobs.c.device_id == device_id, _QUEUED, mine)
+    at: datetime | None = session.execute(query).scalar_one()
+    return at
 
 
 def unanswered(session: Session, *, mine: ColumnElement[bool]) -> bool:
     """Whether a call went out whose process or answer was lost, and the job waits until it cannot act any more."""
     query = select(jobs.c.id).where(
-        jobs.c.state == JobState.QUEUED.value,
-        jobs.c.intent.is_not(None),
-        jobs.c.error_class.in_(UNANSWERED),
-        mine,
+        _QUEUED, jobs.c.intent.is_not(None), jobs.c.error_class.in_(UNANSWERED), mine
     )
     return session.execute(query.limit(1)).one_or_none() is not None
 
@@ -84,9 +112,7 @@ def unanswered(session: Session, *, mine: ColumnElement[bool]) -> bool:
 def first_lease_end(session: Session, *, others_than: str) -> datetime | None:
     """When the first lease of another worker ends."""
     at: datetime | None = session.execute(
-        select(func.min(jobs.c.lease_until)).where(
-            jobs.c.state.in_(WORKING), jobs.c.lease_owner != others_than
-        )
+        select(func.min(jobs.c.lease_until)).where(_WORKING, jobs.c.lease_owner != others_than)
     ).scalar_one()
     return at
 
@@ -103,22 +129,12 @@ def claim(
     actor: str,
 ) -> list[Job]:
     """Leases up to `most` due jobs of one device, each with a new fence."""
-    ids = (
-        session.execute(
-            select(jobs.c.id)
-            .where(
-                jobs.c.device_id == device_id,
-                jobs.c.state == JobState.QUEUED.value,
-                jobs.c.next_attempt_at <= now,
-                mine,
-            )
-            .order_by(jobs.c.next_attempt_at, jobs.c.id)
-            .limit(most)
-            .with_for_update(skip_locked=True)
-        )
-        .scalars()
-        .all()
-    )
+    if not most:
+        return []
+    due = select(jobs.c.id).where(jobs.c.device_id == device_id, _QUEUED, jobs.c.next_attempt_at <= now, mine)
+    # In the order of the index alone: a run queues all its jobs for one instant, and sorting those would read them all.
+    query = due.order_by(jobs.c.next_attempt_at).limit(most).with_for_update(skip_locked=True)
+    ids = session.execute(query).scalars().all()
     for job_id in ids:
         moves.move(
             session,
@@ -144,8 +160,11 @@ def _intent(row: Record) -> Intent | None:
 
 def expired(session: Session, *, now: datetime, everyone: bool) -> list[tuple[int, JobState, int]]:
     """(job id, state, crashes) of leases that ended; with `everyone`, of all: no other worker is alive."""
+    # Whoever counts several in one transaction counts in one order: two that do it at once must not wait for each other.
     query = (
-        select(jobs.c.id, jobs.c.state, jobs.c.crashes).where(jobs.c.state.in_(WORKING)).order_by(jobs.c.id)
+        select(jobs.c.id, jobs.c.state, jobs.c.crashes)
+        .where(_WORKING)
+        .order_by(jobs.c.policy_id, jobs.c.device_id, jobs.c.id)
     )
     if not everyone:
         query = query.where(jobs.c.lease_until <= now)
@@ -157,9 +176,7 @@ def expired(session: Session, *, now: datetime, everyone: bool) -> list[tuple[in
 
 def waiting(session: Session) -> list[Record]:
     """Queued jobs with when and for whom they wait, soonest first."""
-    query = (
-        listing().where(jobs.c.state == JobState.QUEUED.value).order_by(None).order_by(jobs.c.next_attempt_at)
-    )
+    query = listing().where(_QUEUED).order_by(None).order_by(jobs.c.next_attempt_at)
     return fetch(session, query)
 
 
@@ -202,14 +219,24 @@ def outcomes_since(session: Session, started: datetime) -> dict[str, int]:
     return dict(session.execute(query).all())
 
 
-def count_leased(session: Session) -> int:
-    """How many jobs are some worker's now."""
-    return session.execute(select(func.count()).where(jobs.c.state.in_(WORKING))).scalar_one()
-
-
 def count_due(session: Session, *, mine: ColumnElement[bool], before: datetime) -> int:
     """How many queued jobs are due before an instant."""
-    query = select(func.count()).where(
-        jobs.c.state == JobState.QUEUED.value, jobs.c.next_attempt_at < before, mine
+    due = (
+        select(func.count())
+        .where(jobs.c.device_id == devices.c.id, _QUEUED, jobs.c.next_attempt_at < before, mine)
+        .scalar_subquery()
     )
-    return session.execute(query).scalar_one()
+    return sum(session.execute(select(due).select_from(devices)).scalars())
+
+
+def count_waiting(session: Session, *, now: datetime) -> Waiting:
+    """The open jobs, by what they wait for."""
+    later, failed = jobs.c.not_before > now, jobs.c.error_class.is_not(None)
+    query = select(
+        func.count().filter(later).label("later"),
+        func.min(jobs.c.not_before).filter(later).label("next_at"),
+        func.count().filter(and_(~later, failed)).label("retrying"),
+        func.count().filter(and_(~later, ~failed)).label("stuck"),
+    ).where(_QUEUED)
+    (queued,) = fetch(session, query)
+    return Waiting(**queued, elsewhere=session.execute(select(func.count()).where(_WORKING)).scalar_one())

@@ -1,5 +1,6 @@
 """The only place that puts settings, store, providers and stages together. Faces call this package and nothing below."""
 
+from chat_hygiene.store.jobs import Waiting
 from chat_hygiene.wiring.applying import Effect, apply, effects
 from chat_hygiene.wiring.checking import Account, Number, check_account, undercut
 from chat_hygiene.wiring.ledger import Ledger, open_ledger, settings
@@ -12,7 +13,7 @@ from chat_hygiene.wiring.looking import (
     preview,
     verify_audit,
 )
-from chat_hygiene.wiring.running import RunReport, Waiting, Watcher, run_once, sync_once, to_run
+from chat_hygiene.wiring.running import RunReport, Watcher, run_once, sync_once, to_run
 from chat_hygiene.wiring.upgrading import check_schema, schema_versions, upgrade_schema
 
 __all__ = [

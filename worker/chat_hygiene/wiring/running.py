@@ -12,6 +12,7 @@ from chat_hygiene.pipeline.pacing import Pacer
 from chat_hygiene.providers import registry
 from chat_hygiene.providers.base import Reader
 from chat_hygiene.store import jobs, policies, presence, sweeps
+from chat_hygiene.store.jobs import Waiting
 from chat_hygiene.store.policies import StoredPolicy
 from chat_hygiene.wiring.ledger import Ledger
 
@@ -27,24 +28,6 @@ class Watcher:
     synced: sweep.Progress = lambda _device, _seen: None
     worked: drain.Progress = lambda _: None
     queued: Callable[[int], None] = lambda _: None
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """Queued jobs after a run.
-
-    Attributes:
-        later: not due yet, the first at `next_at`.
-        retrying: due, after a failure.
-        stuck: due, but their device is offline, paused or blocked, or deleting is stopped.
-        elsewhere: leased by another worker, perhaps a dead one: a lease that ends is taken back by the next run.
-    """
-
-    later: int
-    next_at: datetime | None
-    retrying: int
-    stuck: int
-    elsewhere: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +138,8 @@ async def _run(
     sealed = seal.run(context)
     with ledger.reading() as session:
         outcomes = jobs.outcomes_since(session, started)
-        rows = jobs.waiting(session)
-        elsewhere = jobs.count_leased(session)
-    finished = context.clock()
-    later = [row["not_before"] for row in rows if row["not_before"] > finished]
-    retrying = sum(row["error_class"] is not None for row in rows if row["not_before"] <= finished)
+        finished = context.clock()
+        waiting = jobs.count_waiting(session, now=finished)
     return RunReport(
         started_at=started,
         finished_at=finished,
@@ -168,9 +148,7 @@ async def _run(
         evaluated=tuple(evaluated),
         drained=drained,
         outcomes=outcomes,
-        waiting=Waiting(
-            len(later), min(later, default=None), retrying, len(rows) - len(later) - retrying, elsewhere
-        ),
+        waiting=waiting,
         sealed=sealed,
     )
 
