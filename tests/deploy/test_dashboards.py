@@ -1,0 +1,151 @@
+"""The dashboard and the alerts: every query runs on the report views, every metric is one that the service has."""
+
+import json
+import re
+
+import pytest
+import sqlalchemy
+from ruamel.yaml import YAML
+from sqlalchemy import text
+
+from chat_hygiene.store.views import VIEWS
+from deploy.stack import COMPOSE, ROOT, SERVICES
+
+FOLDER = ROOT / "dashboards"
+DASHBOARD = json.loads((FOLDER / "chat-hygiene.json").read_text())
+PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+QUERIES = {
+    f"{panel['title']} {target['refId']}": target["rawSql"]
+    for panel in PANELS
+    for target in panel["targets"]
+    if "rawSql" in target
+} | {each["name"]: each["query"] for each in DASHBOARD["templating"]["list"] if each["type"] == "query"}
+METRICS = {
+    "chat_hygiene_jobs": {"state"},
+    "chat_hygiene_deletions_total": {"policy", "outcome"},
+    "chat_hygiene_runs_total": {"policy", "state"},
+    "chat_hygiene_debt_chats": {"device"},
+    "chat_hygiene_overdue_chats": {"policy"},
+    "chat_hygiene_sync_age_seconds": {"device"},
+    "chat_hygiene_tick_age_seconds": set(),
+    "chat_hygiene_stopped": set(),
+}
+"""The public contract: each metric with its labels."""
+
+
+def loaded(name: str):
+    return YAML(typ="safe", pure=True).load(FOLDER / name)
+
+
+RULES = [rule for group in loaded("alerts.yml")["groups"] for rule in group["rules"]]
+EXPRESSIONS = {
+    f"{panel['title']} {target['refId']}": target["expr"]
+    for panel in PANELS
+    for target in panel["targets"]
+    if "expr" in target
+} | {rule["alert"]: rule["expr"] for rule in RULES}
+
+
+def expanded(sql: str) -> str:
+    """What Grafana makes of it: its macro and its variable."""
+    sql = re.sub(
+        r"\$__timeFilter\(([\w.]+)\)", r"\1 BETWEEN '2026-01-01T00:00:00Z' AND '2026-02-01T00:00:00Z'", sql
+    )
+    return sql.replace("${policy:sqlstring}", "'resolved-30d','it''s'")
+
+
+@pytest.fixture(scope="module")
+def database(postgres_databases):
+    with postgres_databases.copy() as url:
+        engine = sqlalchemy.create_engine(url)
+        yield engine
+        engine.dispose()
+
+
+@pytest.mark.parametrize("sql", QUERIES.values(), ids=QUERIES.keys())
+def test_a_query_runs_on_the_report_views_alone(database, sql):
+    assert "$" not in expanded(sql), "something in it is not filled in"
+    tables = set(re.findall(r"(?:FROM|JOIN) (\w+)", sql))
+    assert tables <= {view.name for view in VIEWS}
+    with database.connect() as connection:
+        connection.execute(text(expanded(sql)))
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS.values(), ids=EXPRESSIONS.keys())
+def test_an_expression_uses_metrics_and_labels_that_are_promised(expression):
+    used = set(re.findall(r"\b(chat_hygiene_\w+|up)\b", expression))
+    assert used
+    assert used - set(METRICS) <= {"up"}
+    allowed = set.union(*(METRICS.get(name, {"job"}) for name in used))
+    asked = set(re.findall(r"(\w+)=~?\"", expression))
+    asked |= {label for group in re.findall(r"by \(([^)]*)\)", expression) for label in group.split(", ")}
+    assert asked <= allowed
+
+
+def test_every_source_is_a_variable_and_provisioned():
+    variables = {
+        f"${{{each['name']}}}": each
+        for each in DASHBOARD["templating"]["list"]
+        if each["type"] == "datasource"
+    }
+    used = {panel["datasource"]["uid"] for panel in PANELS} | {
+        target["datasource"]["uid"] for panel in PANELS for target in panel["targets"]
+    }
+    assert used == set(variables)
+    sources = {each["uid"]: each["type"] for each in loaded("grafana/datasources.yml")["datasources"]}
+    assert {each["current"]["value"]: each["query"] for each in variables.values()} == sources
+
+
+def test_panels_say_what_they_show_and_do_not_overlap():
+    cells = [
+        (panel["gridPos"]["x"] + x, panel["gridPos"]["y"] + y)
+        for panel in DASHBOARD["panels"]
+        for x in range(panel["gridPos"]["w"])
+        for y in range(panel["gridPos"]["h"])
+    ]
+    assert len(cells) == len(set(cells))
+    assert max(x for x, _ in cells) < 24
+    assert [panel["title"] for panel in PANELS if not panel.get("description")] == []
+    assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
+
+
+def test_an_alert_says_what_is_wrong_and_what_to_do():
+    assert [rule["alert"] for rule in RULES if set(rule["annotations"]) != {"summary", "action"}] == []
+    assert {
+        "ChatHygieneTickSilent",
+        "ChatHygieneSyncStale",
+        "ChatHygieneOverdue",
+        "ChatHygieneDebt",
+        "ChatHygieneStopped",
+        "ChatHygieneFinalFailures",
+    } <= {rule["alert"] for rule in RULES}
+
+
+def test_prometheus_scrapes_the_web_service_and_loads_the_alerts():
+    config = loaded("prometheus.yml")
+    [job] = config["scrape_configs"]
+    port = SERVICES["web"]["environment"]["CHAT_HYGIENE_WEB_PORT"]
+    assert job["static_configs"] == [{"targets": [f"web:{port}"]}]
+    assert job["job_name"] == "chat-hygiene", "the alerts name this job"
+    mounted = {each.split(":")[1]: each.split(":")[0] for each in SERVICES["prometheus"]["volumes"]}
+    assert mounted["/etc/prometheus/alerts.yml"] == "./dashboards/alerts.yml"
+    assert config["rule_files"] == ["alerts.yml"]
+    assert (
+        f"--config.file={next(path for path in mounted if path.endswith('prometheus.yml'))}"
+        in SERVICES["prometheus"]["command"]
+    )
+
+
+def test_grafana_finds_its_sources_where_compose_has_them():
+    sources = {each["type"]: each for each in loaded("grafana/datasources.yml")["datasources"]}
+    host, _, _ = sources["postgres"]["url"].partition(":")
+    assert host in SERVICES
+    assert sources["postgres"]["jsonData"]["database"] == SERVICES["postgres"]["environment"]["POSTGRES_DB"]
+    assert "/run/secrets/report_password" in sources["postgres"]["secureJsonData"]["password"]
+    assert sources["postgres"]["user"] == "report"
+    assert sources["prometheus"]["url"] == "http://prometheus:9090"
+    [provider] = loaded("grafana/dashboards.yml")["providers"]
+    mounted = [each.split(":")[1] for each in SERVICES["grafana"]["volumes"]]
+    assert f"{provider['options']['path']}/chat-hygiene.json" in mounted
+    assert SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"] in mounted
+    assert set(SERVICES["grafana"]["networks"]) >= {"backend"} <= set(COMPOSE["networks"])
