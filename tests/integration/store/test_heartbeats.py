@@ -43,6 +43,18 @@ def test_other_switches_are_no_heartbeats(sessions):
     assert known(sessions) == []
 
 
+def test_a_chore_is_remembered_and_is_no_part_that_must_be_alive(sessions):
+    with sessions.begin() as session:
+        assert heartbeats.chore_done_at(session, "purge") is None
+        heartbeats.chore_done(session, "purge", now=LATER)
+        heartbeats.chore_done(session, "purge", now=NOW)
+        assert heartbeats.chore_done_at(session, "purge") == LATER
+        assert [row.part for row in session.execute(text("SELECT part FROM report_v1_health"))] == [
+            "database"
+        ]
+    assert known(sessions) == []
+
+
 def test_many_may_give_their_first_beat_at_once(sessions):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda number: beat(sessions, "sync", NOW + timedelta(seconds=number)), range(8)))

@@ -8,20 +8,21 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from chat_hygiene.pipeline import rules
 from chat_hygiene.settings import Settings
 from chat_hygiene.store import devices, heartbeats
 from chat_hygiene.store.devices import Device
 from chat_policies import Policy
 
 ACCOUNT = "account"
-"""The part whose heartbeat says when the account's numbers were listed."""
+"""What listing the account's numbers is called among the chores."""
 
 
 def ready(session: Session, policy: Policy, settings: Settings, *, since: datetime, now: datetime) -> bool:
     """Whether a run that waits since then need not wait any longer."""
     if now - since >= settings.freshness_seconds:
         return True
-    if not devices.load(session) and listed_at(session) is None:
+    if not devices.load(session) and heartbeats.chore_done_at(session, ACCOUNT) is None:
         return False
     return not awaited(session, policy, settings, since=since, now=now)
 
@@ -35,7 +36,7 @@ def awaited(
     return [
         device
         for device in devices.load(session, scope)
-        if device.usable and _may_become_fresh(device, settings, since=since, now=now)
+        if device.usable and _may_become_fresh(device, policy, settings, since=since, now=now)
     ]
 
 
@@ -44,13 +45,11 @@ def lacks_sweep(device: Device, settings: Settings, *, now: datetime) -> bool:
     return _old(device.last_full_sync_at, settings, now)
 
 
-def listed_at(session: Session) -> datetime | None:
-    """When the account's numbers were last listed."""
-    return next((beat.at for beat in heartbeats.read(session) if beat.part == ACCOUNT), None)
-
-
-def _may_become_fresh(device: Device, settings: Settings, *, since: datetime, now: datetime) -> bool:
-    unswept, unseen = lacks_sweep(device, settings, now=now), _old(device.last_online_at, settings, now)
+def _may_become_fresh(
+    device: Device, policy: Policy, settings: Settings, *, since: datetime, now: datetime
+) -> bool:
+    unswept = lacks_sweep(device, settings, now=now)
+    unseen = _old(device.last_online_at, settings, now) and not rules.given_up(device, policy, now=now)
     if not (unswept or unseen) or device.blocked_reason is not None:
         return False
     until = device.waits_until(now)

@@ -12,7 +12,7 @@ from sqlalchemy import true
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.events import Event
-from chat_hygiene.pipeline import readiness
+from chat_hygiene.pipeline import purge, readiness
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.pipeline.slots import Slots, came_due
 from chat_hygiene.store import audit, debts, devices, heartbeats, jobs, policies, runs, sweeps, switches
@@ -21,8 +21,8 @@ from chat_hygiene.store.policies import Due
 from chat_hygiene.store.runs import Skipped
 from chat_policies import Policy
 
-PART, PURGE = "tick", "purge"
-"""Whose heartbeats are written here, and by the purge of our own rows."""
+PART = "tick"
+"""Whose heartbeat is written here."""
 
 LATE_AFTER = timedelta(seconds=60)
 PURGE_EVERY = timedelta(days=1)
@@ -178,15 +178,16 @@ def _ask_for_syncs(context: Context, *, now: datetime) -> None:
 def _look(context: Context, late: timedelta | None, *, now: datetime) -> Wake:
     settings = context.settings
     with reading(context.sessions) as session:
-        beats = {each.part: each.at for each in heartbeats.read(session)}
+        listed = heartbeats.chore_done_at(session, readiness.ACCOUNT)
+        purged = heartbeats.chore_done_at(session, purge.CHORE)
         lease = jobs.first_lease_end(session, others_than="")
         return Wake(
-            account=_older(beats.get(readiness.ACCOUNT), settings.sync_interval_seconds, now),
+            account=_older(listed, settings.sync_interval_seconds, now),
             devices=tuple(sweeps.due(session, settings, now=now)),
             runs=tuple(run.id for run in runs.waiting(session)),
             drain=_can_delete(context, session, now=now),
             reconcile=(lease is not None and lease <= now) or debts.due(session, now=now),
-            purge=_older(beats.get(PURGE), PURGE_EVERY, now),
+            purge=_older(purged, PURGE_EVERY, now),
             late=late,
         )
 

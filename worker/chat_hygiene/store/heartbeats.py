@@ -1,4 +1,7 @@
-"""Heartbeats: when each part of the service last did some of its work. They stand among the switches; `report_v1_health` reads them."""
+"""Heartbeats: when each part of the service last did some of its work. They stand among the switches; `report_v1_health` reads them.
+
+Chores stand beside them: work with a rhythm of its own, hours or a day, whose silence for minutes means nothing.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +15,7 @@ from sqlalchemy.orm import Session
 from chat_hygiene.store.tables import switches
 
 PREFIX = "heartbeat:"
+CHORE_PREFIX = "chore:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,20 @@ def beat(
     session: Session, part: str, *, now: datetime, detail: Mapping[str, object] | None = None
 ) -> datetime | None:
     """Notes that `part` worked at `now`, unless a newer sign of life is known. Returns the one before; None: the first."""
-    name = f"{PREFIX}{part}"
+    return _note(session, f"{PREFIX}{part}", now, detail)
+
+
+def chore_done(session: Session, chore: str, *, now: datetime) -> None:
+    """Notes that a chore was done at `now`."""
+    _note(session, f"{CHORE_PREFIX}{chore}", now, None)
+
+
+def chore_done_at(session: Session, chore: str) -> datetime | None:
+    """When a chore was last done."""
+    return session.scalar(select(switches.c.at).where(switches.c.name == f"{CHORE_PREFIX}{chore}"))
+
+
+def _note(session: Session, name: str, now: datetime, detail: Mapping[str, object] | None) -> datetime | None:
     before = session.scalar(select(switches.c.at).where(switches.c.name == name).with_for_update())
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     sign = dialect.insert(switches).values(

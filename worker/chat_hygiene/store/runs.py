@@ -130,8 +130,9 @@ def _row(policy_id: int, version: int, *, mode: str, now: datetime) -> dict[str,
 
 
 def _insert(session: Session) -> postgresql.Insert | sqlite.Insert:
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    return dialect.insert(policy_runs)
+    if session.get_bind().dialect.name == "postgresql":
+        return postgresql.insert(policy_runs)
+    return sqlite.insert(policy_runs)
 
 
 def waiting(session: Session, *, policy_id: int | None = None) -> list[Waiting]:
