@@ -75,7 +75,7 @@ async def list_devices(context: Context, reader: Reader, *, now: datetime) -> li
         with context.sessions.begin() as session:
             ids = devices.record(session, reader.name, found, now=now)
             devices.forget_missing(session, reader.name, ids)
-            heartbeats.beat(session, "account", now=now)
+            heartbeats.chore_done(session, "account", now=now)
             return devices.load(session, ids)
 
     return await asyncio.to_thread(store)
