@@ -30,6 +30,11 @@ def ending() -> bool:
     return _ending[0] != 0
 
 
+def end() -> None:
+    """Tells whatever takes long, in this process and its children, to finish what is out and end."""
+    _ending[0] = 1
+
+
 def refuse(*problems: str) -> NoReturn:
     """Ends a process that cannot work as it is set up: a line a problem, no traceback."""
     for problem in problems:
@@ -81,14 +86,14 @@ def _listen_as_child(**_: object) -> None:
 
 def _end_child(signum: int, _frame: object) -> None:
     """A service manager that ends a whole group tells the children, too: what is at work ends by itself."""
-    _ending[0] = 1
+    end()
     if not current_task:
         signal.signal(signum, signal.SIG_DFL)
         os.kill(os.getpid(), signum)
 
 
-def _end(sig: str, **_: object) -> None:
-    _ending[0] = 1
+def _begin_to_end(sig: str, **_: object) -> None:
+    end()
     if sig == "SIGINT":
         _interrupted.set()
 
@@ -141,7 +146,7 @@ for which, receiver in (
     (signals.worker_init, _check_worker),
     (signals.worker_ready, _say_ready),
     (signals.worker_process_init, _listen_as_child),
-    (signals.worker_shutting_down, _end),
+    (signals.worker_shutting_down, _begin_to_end),
     (signals.worker_shutdown, _end_well),
     (signals.task_prerun, _name_task),
     (signals.task_postrun, _leave_task),

@@ -1,8 +1,8 @@
 """The tasks: each runs one stage for one slice and wakes up whoever has to go on.
 
 A task carries at most one id, and everything it does it finds in SQL: one that is forged, late or doubled does nothing.
-What goes out goes out after the stage has committed; what cannot be sent is left to the next tick, which looks at
-everything that should be awake.
+What goes out goes out after the stage has committed, and only onwards (tick → sync → evaluate → drain), so no two tasks
+can keep waking each other. What cannot be sent is left to the next tick, which looks at everything that should be awake.
 """
 
 import inspect
@@ -103,17 +103,16 @@ def tick() -> None:
 def sync(device_id: int | None = None) -> None:
     """One slice of a device's sync; without one, the list of the account's numbers."""
     if device_id is None:
-        _tell(True, "numbers listed", devices=_service().list_devices())  # noqa: FBT003
-        wake(tick.s())
+        devices = _service().list_devices()
+        _log.info("numbers listed", devices=len(devices))
+        wake(*(sync.s(each) for each in devices))
         return
     structlog.contextvars.bind_contextvars(device_id=device_id)
     found = _service().sync(device_id)
     if found is None:
         return
-    report = found.report
-    if report is not None:
-        _tell(
-            True,  # noqa: FBT003
+    if (report := found.report) is not None:
+        _log.info(
             "synced" if report.problem is None else f"not synced: {report.problem}",
             full=report.full,
             seen=report.seen,
@@ -125,7 +124,7 @@ def sync(device_id: int | None = None) -> None:
     if found.more:
         wake(sync.s(device_id))
     elif report is not None:
-        wake(tick.s())  # runs may have waited for it
+        wake(*(evaluate.s(each) for each in _service().waiting_runs()))
 
 
 @_stage
@@ -135,8 +134,7 @@ def evaluate(run_id: int) -> None:
     report = _service().evaluate(run_id)
     if report is None:
         return
-    _tell(
-        True,  # noqa: FBT003
+    _log.info(
         "evaluated",
         policy=report.policy,
         state=report.state,
@@ -166,6 +164,8 @@ def reconcile() -> None:
     report = _service().reconcile()
     facts = {**asdict(report.leases), "departed": report.departed, **asdict(report.debts)}
     _tell(any(facts.values()), "reconciled", **facts)
+    if report.debts.more:
+        wake(reconcile.s())
 
 
 @_stage

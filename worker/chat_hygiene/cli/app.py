@@ -23,6 +23,8 @@ from chat_hygiene.cli import (
     preview,
     run,
     sync,
+    up,
+    worker,
 )
 from chat_hygiene.core.errors import Exit
 
@@ -50,12 +52,15 @@ policy.app.command("apply")(apply.apply)
 app.add_typer(policy.app, name="policy")
 app.command("preview")(preview.preview)
 app.command("run")(run.run)
+app.command("up")(up.up)
 app.command("explain")(explain.explain)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(debt.app, name="debt")
 app.add_typer(audit.app, name="audit")
 app.add_typer(db.app, name="db")
 app.add_typer(config.app, name="config")
+app.command("worker")(worker.worker)
+app.command("beat")(worker.beat)
 app.command("fake-api")(fake_api.fake_api)
 
 

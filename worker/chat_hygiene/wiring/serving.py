@@ -21,7 +21,8 @@ from chat_hygiene.pipeline.pacing import Pacer
 from chat_hygiene.providers import registry
 from chat_hygiene.providers.base import Reader
 from chat_hygiene.settings import Settings
-from chat_hygiene.store import heartbeats, presence
+from chat_hygiene.store import heartbeats, presence, runs
+from chat_hygiene.store.engine import reading
 from chat_hygiene.store.keys import load_keys
 from chat_hygiene.wiring.ledger import open_ledger
 
@@ -62,6 +63,10 @@ class Service:
         self._pid = 0
         self._open = ExitStack()
 
+    def open(self) -> None:
+        """Opens the ledger now. Raises DatabaseError when it cannot be used."""
+        self._ready()
+
     def close(self) -> None:
         """Closes the ledger; the next call opens it again."""
         with self._opening:
@@ -73,11 +78,11 @@ class Service:
         context = self._ready()
         return tick.run(context, now=context.clock())
 
-    def list_devices(self) -> int:
-        """Asks the account for its numbers; how many there are."""
+    def list_devices(self) -> list[int]:
+        """Asks the account for its numbers; their row ids."""
 
-        async def work(context: Context, reader: Reader) -> int:
-            return len(await sync.list_devices(context, reader, now=context.clock()))
+        async def work(context: Context, reader: Reader) -> list[int]:
+            return [each.id for each in await sync.list_devices(context, reader, now=context.clock())]
 
         return self._with_reader(work)
 
@@ -95,6 +100,11 @@ class Service:
             return self._with_reader(work)
         finally:
             self._syncing.release()
+
+    def waiting_runs(self) -> list[int]:
+        """The runs that may have waited for a sync that is there now."""
+        with reading(self._ready().sessions) as session:
+            return [each.id for each in runs.waiting(session)]
 
     def evaluate(self, run_id: int) -> evaluate.Report | None:
         """Evaluates a run that waited for its sync; None: it waits still, or is nobody's turn any more."""
