@@ -1,4 +1,5 @@
-"""What every provider must do. A new provider subclasses `ProviderConformance` and gives it a `stage`."""
+"""What every provider must do. A new provider subclasses `ProviderConformance`, and `WebhookConformance` beside it, and gives
+them a `stage`."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,6 @@ NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
 TOKEN = "s3cr3t-T0ken-that-must-never-show"
 WID = "447700900123@c.us"
-HOOK = "https://public.example.org/webhooks/a-secret-in-a-path-0123456789"
 ODD_IDS = [
     "a/b@c.us",
     "a?b",
@@ -257,27 +257,6 @@ class ProviderConformance:
         stage.script(faults.skewed(timedelta(minutes=6)))
         await stage.reader.device(stage.device)
         assert stage.reader.clock_skew == timedelta(minutes=6)
-
-    async def test_a_webhook_is_registered_once_and_listed(self, stage: Stage):
-        assert await stage.subscriber.webhooks() == []
-        await stage.subscriber.register("chat-hygiene", HOOK)
-        with pytest.raises(errors.ConflictError):
-            await stage.subscriber.register("chat-hygiene again", HOOK)
-        (only,) = await stage.subscriber.webhooks()
-        assert (only.name, only.url, only.active) == ("chat-hygiene", HOOK, True)
-        assert only.events
-
-    @pytest.mark.parametrize(("fault", "expected"), BREAKDOWNS.values(), ids=BREAKDOWNS)
-    async def test_every_breakdown_of_a_registration_is_one_of_our_errors_and_shows_no_url(
-        self, stage: Stage, fault: Fault, expected: type
-    ):
-        stage.script(fault)
-        with pytest.raises(errors.ProviderError) as caught:
-            await stage.subscriber.register("chat-hygiene", HOOK)
-        assert type(caught.value) is expected
-        assert stage.calls() == 1, "nothing is repeated"
-        assert TOKEN not in everything_told(caught.value)
-        assert HOOK not in f"{caught.value!s} {caught.value!r} {vars(caught.value)}"
 
     async def test_no_proxy_of_the_environment_is_used(self, stage: Stage, monkeypatch: pytest.MonkeyPatch):
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "HTTPS_PROXY"):

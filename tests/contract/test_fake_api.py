@@ -37,9 +37,6 @@ class Browser:
     def delete(self, body: object = None, path: str = CHAT) -> httpx.Response:
         return self._client.request("DELETE", self._url + path, json=body)
 
-    def register(self, body: object) -> int:
-        return self._client.post(f"{self._url}/webhooks", json=body).status_code
-
     def with_token(self, token: str) -> int:
         return self._client.get(f"{self._url}/devices", headers={"Token": token}).status_code
 
@@ -80,16 +77,6 @@ def test_unknown_routes_numbers_and_chats_are_404_and_other_methods_405(browser)
     assert browser.get("/devices/none").json()["errorCode"] == "error:device"
     assert browser.get(f"{CHATS}/none").json()["errorCode"] == "error:chat"
     assert browser.delete(path="/devices").status_code == 405
-
-
-def test_a_webhook_needs_a_short_name_a_url_and_events_and_its_url_only_once(world, browser):
-    good = {"name": "n" * 30, "url": "https://example.org/a", "events": ["chat:update"]}
-    for bad in ({"name": "n" * 31}, {"name": ""}, {"url": None}, {"events": []}, {"events": [7]}):
-        assert browser.register(good | bad) == 400
-    assert browser.register([good]) == 400
-    assert [browser.register(good), browser.register(good)] == [201, 409]
-    assert browser.get("/webhooks").json() == world.webhooks
-    assert [webhook["url"] for webhook in world.webhooks] == ["https://example.org/a"]
 
 
 @pytest.mark.parametrize("status", [402, 403])

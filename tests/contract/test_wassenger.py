@@ -19,6 +19,7 @@ from chat_hygiene.providers.fake.world import World
 from chat_hygiene.providers.registry import open_deleter, open_reader, open_subscriber
 from chat_hygiene.settings import Settings, load_settings
 from contract.conformance import LATER, NOW, TOKEN, WID, ProviderConformance
+from contract.conformance_webhooks import WebhookConformance
 from support.told import everything_told
 
 DEVICE = "61b37a069cba0c15d6c89757"
@@ -87,8 +88,8 @@ async def stage() -> AsyncIterator[WassengerStage]:
             await side.aclose()
 
 
-class TestWassenger(ProviderConformance):
-    """The suite of every provider."""
+class TestWassenger(ProviderConformance, WebhookConformance):
+    """The suites of every provider."""
 
 
 pytestmark = pytest.mark.anyio
