@@ -22,6 +22,8 @@ make() {
 make pseudonym_key "$(random)"
 make audit_key "$(random)"
 make webhook_token "$(random)"
+# Who may look at the page: name, role and token hash per line. Empty is nobody.
+make web_users ''
 make postgres_password "$(random)"
 make database_url "postgresql://chat_hygiene:$(cat secrets/postgres_password)@postgres/chat_hygiene"
 make redis_password "$(random)"

