@@ -86,7 +86,7 @@ def _workable(
     for device in (row for row in usable if row.online):
         yield device, mine, due[device.id]
     offline = [row for row in usable if not row.online]
-    stored = [each for each in policies.load(session) if each.enforces] if offline else []
+    stored = policies.enforcing(session) if offline else []
     for device in offline:
         # Its jobs wait until it is online, but for those of policies that wait no longer.
         ids = [each.id for each in stored if rules.given_up(device, each.policy, now=now)]

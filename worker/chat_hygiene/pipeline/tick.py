@@ -12,10 +12,10 @@ from sqlalchemy import true
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.events import Event
-from chat_hygiene.pipeline import purge, readiness
+from chat_hygiene.pipeline import outlook, purge, readiness
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.pipeline.slots import Slots, came_due
-from chat_hygiene.store import audit, debts, devices, heartbeats, jobs, policies, runs, sweeps, switches
+from chat_hygiene.store import audit, debts, heartbeats, jobs, policies, runs, sweeps
 from chat_hygiene.store.engine import reading
 from chat_hygiene.store.policies import Due
 from chat_hygiene.store.runs import Skipped
@@ -165,10 +165,11 @@ def _ask_for_syncs(context: Context, *, now: datetime) -> None:
             except ValueError:  # its evaluation says so
                 continue
             for device in readiness.awaited(session, policy, settings, since=run.started_at, now=now):
-                if readiness.lacks_sweep(device, settings, now=now):
-                    # One that began while the last was still good, and is under way, will do.
-                    last = device.last_full_sync_at
-                    lacking[device.id] = now if last is None else last + settings.freshness_seconds / 2
+                # One that was never swept is due as it is.
+                last = device.last_full_sync_at
+                if last is not None and readiness.lacks_sweep(device, settings, now=now):
+                    # A sweep that began while the last was still good, and is under way, will do.
+                    lacking[device.id] = last + settings.freshness_seconds / 2
     if lacking:
         with context.sessions.begin() as session:
             for device_id, at in sorted(lacking.items()):
@@ -176,7 +177,7 @@ def _ask_for_syncs(context: Context, *, now: datetime) -> None:
 
 
 def _look(context: Context, late: timedelta | None, *, now: datetime) -> Wake:
-    settings = context.settings
+    settings, drain = context.settings, _can_delete(context, now=now)
     with reading(context.sessions) as session:
         listed = heartbeats.chore_done_at(session, readiness.ACCOUNT)
         purged = heartbeats.chore_done_at(session, purge.CHORE)
@@ -185,7 +186,7 @@ def _look(context: Context, late: timedelta | None, *, now: datetime) -> Wake:
             account=_older(listed, settings.sync_interval_seconds, now),
             devices=tuple(sweeps.due(session, settings, now=now)),
             runs=tuple(run.id for run in runs.waiting(session)),
-            drain=_can_delete(context, session, now=now),
+            drain=drain,
             reconcile=(lease is not None and lease <= now) or debts.due(session, now=now),
             purge=_older(purged, PURGE_EVERY, now),
             late=late,
@@ -196,12 +197,9 @@ def _older(at: datetime | None, than: timedelta, now: datetime) -> bool:
     return at is None or now - at >= than
 
 
-def _can_delete(context: Context, session: Session, *, now: datetime) -> bool:
-    """Whether a job is due that can be worked: whatever stands in the way of all of them, drain need not be woken for."""
-    if context.settings.read_only or switches.stopped(session) is not None:
+def _can_delete(context: Context, *, now: datetime) -> bool:
+    """Whether a job is due that can be worked."""
+    if context.settings.read_only:
         return False
-    due = [each for each, at in jobs.due_by_device(session, mine=true()).items() if at <= now]
-    return any(
-        device.online and device.blocked_reason is None and device.waits_until(now) is None
-        for device in devices.load(session, due)
-    )
+    seen = outlook.look(context, mine=true())
+    return seen.stopped is None and any(prospect.at <= now for prospect in seen.prospects)

@@ -4,11 +4,13 @@ Versions are immutable; a change is a new one.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Select, and_, insert, select, update
+from pydantic import ValidationError
+from sqlalchemy import RowMapping, Select, and_, insert, select, update
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.events import Event
@@ -43,6 +45,16 @@ def load(session: Session, names: Sequence[str] | None = None) -> list[StoredPol
     return _read(session, query)
 
 
+def enforcing(session: Session) -> list[StoredPolicy]:
+    """Those whose matches are deleted. One that this program cannot read is left out, and keeps no other waiting."""
+    query = _current().where(policies.c.state == "active", policies.c.action == "delete")
+    found = []
+    for row in session.execute(query.order_by(policies.c.name)).mappings():
+        with suppress(ValidationError):
+            found.append(_stored(row))
+    return [each for each in found if each.enforces]
+
+
 def load_by_id(session: Session, policy_id: int) -> StoredPolicy:
     """One policy with its current version, retired or not."""
     (found,) = _read(session, _current().where(policies.c.id == policy_id))
@@ -59,18 +71,19 @@ def _current() -> Select[Any]:
 
 
 def _read(session: Session, query: Select[Any]) -> list[StoredPolicy]:
-    return [
-        StoredPolicy(
-            id=row[policies.c.id],
-            version=row[policies.c.version],
-            state=row[policies.c.state],
-            policy=Policy.from_document(row[policy_versions.c.document]),
-            next_run_at=row[policies.c.next_run_at],
-            created_by=row[policy_versions.c.created_by],
-            created_at=row[policy_versions.c.created_at],
-        )
-        for row in session.execute(query).mappings()
-    ]
+    return [_stored(row) for row in session.execute(query).mappings()]
+
+
+def _stored(row: RowMapping) -> StoredPolicy:
+    return StoredPolicy(
+        id=row[policies.c.id],
+        version=row[policies.c.version],
+        state=row[policies.c.state],
+        policy=Policy.from_document(row[policy_versions.c.document]),
+        next_run_at=row[policies.c.next_run_at],
+        created_by=row[policy_versions.c.created_by],
+        created_at=row[policy_versions.c.created_at],
+    )
 
 
 def keeps(session: Session) -> list[Policy]:
