@@ -60,6 +60,9 @@ def note_fault(
     now = context.clock()
     soon = now + context.settings.retry_base_seconds * context.rng.random()
     with context.sessions.begin() as session:
+        if probe and isinstance(error, RateLimitedError | UnauthorizedError | NotFoundError):
+            # The service is there and says no: from here on that stands in the way, not the breaker.
+            breakers.close(session, device_id)
         match error:
             case RateLimitedError(retry_at=at):
                 breakers.pause(session, device_id, at)

@@ -14,7 +14,7 @@ import structlog
 from chat_hygiene.core.debts import DebtState, Finding, found
 from chat_hygiene.core.errors import BadAnswerError, NotFoundError, ProviderError, RefusedError
 from chat_hygiene.core.facts import ChatFacts, DeviceFacts
-from chat_hygiene.pipeline.calls import note_fault
+from chat_hygiene.pipeline.calls import admitted, note_fault
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.pipeline.pacing import Pacer
 from chat_hygiene.providers.base import Reader
@@ -99,6 +99,8 @@ async def _look_at_device(
     report = Report()
     if over():
         return Report(more=True)
+    if not await admitted(context, reader, device.id, pacer=pacer):
+        return report
     try:
         await pacer.call(device.id)
         facts = await reader.device(device.device)
@@ -110,6 +112,8 @@ async def _look_at_device(
             for debt in batch:
                 if over():
                     report.more = True
+                    return report
+                if not await admitted(context, reader, device.id, pacer=pacer):
                     return report
                 report.add(await _look(context, reader, pacer, debt))
             after = batch[-1].job_id

@@ -6,7 +6,6 @@ outcome was not read, and hands the job back, without counting an attempt, when 
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -105,8 +104,9 @@ async def _call(context: Context, calls: Calls, job: Job, passed: gate.Pass, *, 
     answer = answered.answer
     seen: Sight | None = None
     online = False
+    counts = True
     # Where reading back fails, nothing is known, or there is no control read to stand on: the next attempt reads first.
-    with suppress(DeviceFaultError, UnreadableError):
+    try:
         seen = sight(await calls.read(job))
         if not seen.platform_removed:
             online = (await calls.device(job)).online
@@ -118,7 +118,14 @@ async def _call(context: Context, calls: Calls, job: Job, passed: gate.Pass, *, 
                 )
                 await _settle(context, job, decision, attempts=job.attempts, answered=answered)
                 return False
+    except UnreadableError:
+        pass
+    except DeviceFaultError:
+        # Not this chat's failure: the attempt counts only if the call itself got an answer that was read back.
+        counts = seen is not None and answer is not Answer.UNKNOWN
     past = await asyncio.to_thread(_past, context, job, online=online)
+    if not counts:
+        past = replace(past, attempts=job.attempts)
     now, rng = context.clock(), context.rng
     decision = decide(passed.intent, answer, seen, past, rules=_rules(context), now=now, rng=rng)
     await _settle(context, job, decision, attempts=past.attempts, answered=answered)

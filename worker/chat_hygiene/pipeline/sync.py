@@ -120,7 +120,7 @@ async def slice_(
     """Reads one device, if it is due and nobody else does, until it is done, `until`, or `stop()`."""
     now = context.clock()
     due = sweeps.is_due(context.settings, now=now)
-    turns = Turns(context, pacer, device_id, _walker(context), until=until, stop=stop)
+    turns = Turns(context, reader, pacer, device_id, _walker(context), until=until, stop=stop)
 
     def begin() -> Device | None:
         with context.sessions.begin() as session:
@@ -167,7 +167,7 @@ async def _to_the_end(
             return sweeps.lease(session, device.id, turns.owner, now=at, until=until)
 
     while True:
-        turns = Turns(context, pacer, device.id, _walker(context), stop=never)
+        turns = Turns(context, reader, pacer, device.id, _walker(context), stop=never)
         if not await asyncio.to_thread(lease, turns):
             # Another process reads it now, and no event of ours says when it is done.
             await asyncio.sleep(LOOK)

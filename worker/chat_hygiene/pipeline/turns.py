@@ -9,8 +9,10 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from chat_hygiene.pipeline.calls import admitted
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.pipeline.pacing import Pacer
+from chat_hygiene.providers.base import Reader
 from chat_hygiene.store import devices, sweeps
 from chat_hygiene.store.engine import reading
 
@@ -45,6 +47,7 @@ class Turns:
     def __init__(
         self,
         context: Context,
+        reader: Reader,
         pacer: Pacer,
         device_id: int,
         owner: str,
@@ -52,7 +55,7 @@ class Turns:
         until: datetime | None = None,
         stop: Callable[[], bool],
     ) -> None:
-        self._context, self._pacer, self._device_id = context, pacer, device_id
+        self._context, self._reader, self._pacer, self._device_id = context, reader, pacer, device_id
         self._until, self._stop = until, stop
         self.owner = owner
         # As if a request had just been made: the walk before this one may have made it.
@@ -78,8 +81,11 @@ class Turns:
         Raises TimeIsUpError, LostError and PausedError.
         """
         self._check(overtime=overtime)
-        while (at := await asyncio.to_thread(self._not_before)) is not None:
-            await self.rest(at, overtime=overtime)
+        while True:
+            if (at := await asyncio.to_thread(self._not_before)) is not None:
+                await self.rest(at, overtime=overtime)
+            elif await admitted(self._context, self._reader, self._device_id, pacer=self._pacer):
+                break
         await self._pacer.call(self._device_id)
         await asyncio.to_thread(self._keep_lease)
         self._last = self._context.clock()

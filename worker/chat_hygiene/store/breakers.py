@@ -50,18 +50,26 @@ def good_call(session: Session, device_id: int, *, now: datetime, actor: str, of
     Any block, when the answer came from the chat routes (`of_chats`). That the account still lists the device proves
     nothing about the key's or the plan's access to its chats, and lifts only `gone`.
     """
-    row = devices.c.id == device_id
-    session.execute(
-        update(devices)
-        .where(row, or_(devices.c.breaker_failures > 0, devices.c.breaker_until.is_not(None)))
-        .values(breaker_failures=0, breaker_until=None)
-    )
+    close(session, device_id)
     disproved = devices.c.blocked_reason.is_not(None) if of_chats else devices.c.blocked_reason == GONE
     unblocked = session.execute(
-        update(devices).where(row, disproved).values(blocked_reason=None).returning(devices.c.device)
+        update(devices)
+        .where(devices.c.id == device_id, disproved)
+        .values(blocked_reason=None)
+        .returning(devices.c.device)
     ).scalar_one_or_none()
     if unblocked is not None:
         audit.append(session, Event.DEVICE_UNBLOCKED, at=now, actor=actor, device=unblocked)
+
+
+def close(session: Session, device_id: int) -> None:
+    """The service answers again, whatever it says. Writes nothing when the breaker is closed and counts nothing."""
+    stands = or_(devices.c.breaker_failures > 0, devices.c.breaker_until.is_not(None))
+    session.execute(
+        update(devices)
+        .where(devices.c.id == device_id, stands)
+        .values(breaker_failures=0, breaker_until=None)
+    )
 
 
 def bad_call(session: Session, device_id: int, *, now: datetime, probe: bool = False) -> None:
