@@ -62,7 +62,7 @@ def served(*, tls: bool = False):
         context.sni_callback = lambda _socket, name, _context: switch.tls_names.append(name)
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     switch.port = server.server_port
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield switch
@@ -123,6 +123,12 @@ def test_a_name_that_leads_inside_is_refused_before_anything_is_sent(switch):
     assert not heard
     assert "ALLOW_PRIVATE_TARGETS" in warning["reason"]
     assert switch.asked == []
+
+
+def test_plain_http_stays_on_this_machine_whatever_is_allowed():
+    heard, [warning] = tried(f"http://ping.example:1/{SECRET}", "10.0.0.1", private=True)
+    assert not heard
+    assert "http:// is for loopback only" in warning["reason"]
 
 
 def test_one_private_address_among_public_ones_is_enough_to_refuse():
