@@ -1,5 +1,6 @@
 """What the compose file promises, service by service, without an engine."""
 
+import json
 import re
 import stat
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 from chat_hygiene.settings import Settings, load_settings
 from deploy.stack import BIN, COMPOSE, OURS, ROOT, SERVICES
 
+COMPOSED = [BIN / "docker-compose", "--file", ROOT / "docker-compose.yml"]
 ONE_SHOT = {"migrate", "demo-migrate", "report-role"}
 
 
@@ -18,7 +20,7 @@ ONE_SHOT = {"migrate", "demo-migrate", "report-role"}
 def test_the_compose_binary_accepts_it(profiles):
     flags = [word for profile in profiles for word in ("--profile", profile)]
     done = subprocess.run(
-        [BIN / "docker-compose", "--file", ROOT / "docker-compose.yml", *flags, "config", "--quiet"],
+        [*COMPOSED, *flags, "config", "--quiet"],
         capture_output=True,
         text=True,
         check=False,
@@ -98,6 +100,19 @@ def test_the_demo_cannot_reach_the_account_or_the_real_database():
                 assert load_settings(
                     api_url=service["environment"]["CHAT_HYGIENE_API_URL"]
                 ).api_url.startswith("http://127.0.0.1:")
+
+
+def test_naming_the_demo_starts_all_of_it_and_nothing_else():
+    done = subprocess.run(
+        [*COMPOSED, "--profile", "demo", "config", "--format", "json", "demo"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert set(json.loads(done.stdout)["services"]) == {
+        name for name, service in SERVICES.items() if service.get("profiles") == ["demo"]
+    }
 
 
 def test_databases_cannot_be_reached_from_outside():
