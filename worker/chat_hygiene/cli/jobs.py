@@ -6,11 +6,15 @@ from typing import Annotated, Any
 import typer
 
 from chat_hygiene.cli import start
-from chat_hygiene.cli.output import JsonOption, LimitOption, Output, name_of
+from chat_hygiene.cli.output import JsonOption, LimitOption, Output, YesOption, count, name_of
 from chat_hygiene.core.errors import UsageError
 from chat_hygiene.core.states import JobState
 
 app = typer.Typer(no_args_is_help=True, help="Delete jobs: where each stands.")
+
+JobArgument = Annotated[int, typer.Argument(metavar="JOB", help="Its number.")]
+JobsArgument = Annotated[list[int] | None, typer.Argument(metavar="JOB...", help="Their numbers.")]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for the audit; without phone numbers.")]
 
 _FIELDS = (
     *(
@@ -82,7 +86,8 @@ def list_(
 
 @app.command()
 def show(
-    job: Annotated[int, typer.Argument(metavar="JOB", help="Its number.")], as_json: JsonOption = False
+    job: JobArgument,
+    as_json: JsonOption = False,
 ) -> None:
     """Shows everything about one job, and what happened to it.
 
@@ -113,6 +118,66 @@ def show(
         ),
     )
     event_table(output, reversed(events))
+
+
+@app.command()
+def retry(
+    jobs: Annotated[list[int], typer.Argument(metavar="JOB...", help="Their numbers.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="By force: remove it here even if WhatsApp refuses.")
+    ] = False,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why by force, for the audit.")] = None,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Queues failed, quarantined or waiting jobs to be tried from the start, as soon as their grace and their number allow.
+
+    The gate asks everything again. --force needs a --reason and asks first: what WhatsApp refuses is then removed here, and owed.
+
+    Exit codes: 0 done, 2 not confirmed, or a job that cannot be tried: then nothing is changed.
+    """
+    if force != (reason is not None):
+        raise UsageError("--force and --reason go together", fix="jobs retry JOB --force --reason TEXT")
+    output = Output(as_json=as_json)
+    if force:
+        output.require_answer(yes=yes)
+    settings = start.settings()
+
+    from chat_hygiene import wiring
+
+    with wiring.open_ledger(settings) as ledger:
+        if force:
+            output.confirm(
+                f"Remove {count(len(jobs), 'chat')} even if WhatsApp refuses? What it keeps is owed.", yes=yes
+            )
+        wiring.retry_jobs(ledger, jobs, force_because=reason)
+    if as_json:
+        output.document("jobs.retry", jobs=jobs, forced=force)
+    else:
+        output.good(f"{count(len(jobs), 'job')} queued again{', by force' if force else ''}")
+
+
+@app.command()
+def cancel(
+    jobs: Annotated[list[int], typer.Argument(metavar="JOB...", help="Their numbers.")],
+    reason: ReasonOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Cancels queued jobs. A later run of the policy queues a chat again while it matches: to keep one, label it.
+
+    Exit codes: 0 done, 2 a job that is not queued, or has a call out: then nothing is changed.
+    """
+    settings = start.settings()
+
+    from chat_hygiene import wiring
+
+    output = Output(as_json=as_json)
+    with wiring.open_ledger(settings) as ledger:
+        wiring.cancel_jobs(ledger, jobs, reason=reason)
+    if as_json:
+        output.document("jobs.cancel", jobs=jobs)
+    else:
+        output.good(f"{count(len(jobs), 'job')} cancelled")
 
 
 def _when(row: Mapping[str, Any]) -> object:

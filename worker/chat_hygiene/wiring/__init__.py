@@ -13,6 +13,7 @@ from chat_hygiene.wiring.looking import (
     preview,
     verify_audit,
 )
+from chat_hygiene.wiring.operating import cancel_jobs, look_at_debts, retry_debts, retry_jobs, write_off
 from chat_hygiene.wiring.running import RunReport, Watcher, run_once, sync_once, to_run
 from chat_hygiene.wiring.upgrading import check_schema, schema_versions, upgrade_schema
 
@@ -26,15 +27,19 @@ __all__ = [
     "Watcher",
     "apply",
     "audit_events",
+    "cancel_jobs",
     "check_account",
     "check_schema",
     "effects",
     "explain",
     "export_audit",
     "jobs",
+    "look_at_debts",
     "open_ledger",
     "policies",
     "preview",
+    "retry_debts",
+    "retry_jobs",
     "run_once",
     "schema_versions",
     "settings",
@@ -43,4 +48,5 @@ __all__ = [
     "undercut",
     "upgrade_schema",
     "verify_audit",
+    "write_off",
 ]
