@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, exists, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.debts import ABANDONED_AFTER, MOVES, DebtState, Finding, next_look
 from chat_hygiene.core.events import Event
 from chat_hygiene.store import audit
 from chat_hygiene.store.tables import chats, devices, jobs, policies
+from chat_hygiene.store.types import Instant
 
 _EVENTS = {
     DebtState.SETTLED: Event.DEBT_SETTLED,
@@ -116,12 +117,13 @@ def owed(session: Session, chat_id: int) -> bool:
 def looked(session: Session, debt: Debt, finding: Finding, *, now: datetime, actor: str) -> None:
     """Stores what a look showed: proof settles every debt of the chat, anything else plans the next look."""
     looks = debt.probes + 1
-    # The chat first, as everywhere; an operator may have closed the debt meanwhile.
+    # The chat first, as everywhere; the debt may be closed by now, by an operator or because the chat is back.
     session.execute(select(chats.c.id).where(chats.c.id == debt.chat_id).with_for_update()).one()
-    changes: dict[str, Any] = {"debt_probes": looks, "debt_next_probe_at": next_look(looks, now)}
+    again = literal(next_look(looks, now), Instant())
+    changes: dict[str, Any] = {"debt_probes": looks, "debt_next_probe_at": case((_OPEN, again))}
     if finding.whatsapp_state is not None:
         changes["whatsapp_state"] = finding.whatsapp_state
-    session.execute(update(jobs).where(jobs.c.id == debt.job_id, _OPEN).values(changes))
+    session.execute(update(jobs).where(jobs.c.id == debt.job_id).values(changes))
     if finding.state is not DebtState.OPEN:
         close(
             session,
