@@ -65,8 +65,8 @@ class Walk:
         self._newest: datetime | None = None
 
     async def status(self) -> None:
-        """Reads the device itself, and takes its row anew."""
-        read_at, facts = await self._ask(partial(self._reader.device, self.device.device))
+        """Reads the device itself, and takes its row anew. It opens a walk, so it may begin however late that is."""
+        read_at, facts = await self._ask(partial(self._reader.device, self.device.device), overtime=True)
 
         def store() -> Device:
             with self._context.sessions.begin() as session:
