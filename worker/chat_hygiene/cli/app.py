@@ -24,6 +24,8 @@ from chat_hygiene.cli import (
     run,
     sync,
     up,
+    web,
+    webhooks,
     worker,
 )
 from chat_hygiene.core.errors import Exit
@@ -59,6 +61,8 @@ app.add_typer(debt.app, name="debt")
 app.add_typer(audit.app, name="audit")
 app.add_typer(db.app, name="db")
 app.add_typer(config.app, name="config")
+app.add_typer(webhooks.app, name="webhooks")
+app.command("web")(web.web)
 app.command("worker")(worker.worker)
 app.command("beat")(worker.beat)
 app.command("fake-api")(fake_api.fake_api)
