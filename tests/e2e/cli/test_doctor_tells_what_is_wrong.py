@@ -1,4 +1,13 @@
+from datetime import timedelta
+
+from sqlalchemy import select, update
+
+from chat_hygiene.clock import utc_now
 from chat_hygiene.providers.fake.records import device_record
+from chat_hygiene.store import heartbeats
+from chat_hygiene.store.engine import create_engine, sessions
+from chat_hygiene.store.tables import devices, jobs, switches
+from chat_hygiene.wiring.health import SILENCE
 
 
 def checks(command, code=0, **settings):
@@ -7,6 +16,7 @@ def checks(command, code=0, **settings):
 
 def test_all_is_well(account):
     told = checks(account)
+    assert told.pop("worker")["ok"] is None, "nothing was started yet"
     assert all(each["ok"] for each in told.values())
     assert list(told) == ["settings", "database", "keys", "audit", "API", "token", "Support ES", "Sales UK"]
 
@@ -86,7 +96,8 @@ def test_a_vendor_that_cleans_up_before_a_policy_is_a_warning_that_names_it(acco
     assert "wait less" in told["Sales UK"]["fix"]
     for enough in ("9d", "never"):
         kept_for(world, enough)
-        assert all(each["ok"] for each in checks(account).values()), enough
+        told = checks(account)
+        assert all(told[name]["ok"] for name in ("Support ES", "Sales UK")), enough
 
 
 def test_a_retention_in_an_unknown_spelling_is_said_so(account, world):
@@ -94,3 +105,58 @@ def test_a_retention_in_an_unknown_spelling_is_said_so(account, world):
     told = checks(account)["Sales UK"]
     assert told["ok"] is None
     assert '"1 month"' in told["says"]
+
+
+def stored(account, work):
+    engine = create_engine(f"sqlite:///{account.folder / 'chat-hygiene.db'}")
+    with sessions(engine).begin() as session:
+        work(session)
+    engine.dispose()
+
+
+def signs_of_life(account, *parts, ago=0):
+    at = utc_now() - timedelta(seconds=ago)
+    stored(account, lambda session: [heartbeats.beat(session, part, now=at) for part in parts])
+
+
+def test_a_worker_that_never_ran_works_or_went_silent(account):
+    told = checks(account)["worker"]
+    assert (told["ok"], "none has ever run" in told["says"]) == (None, True)
+    assert "chat-hygiene up" in told["fix"]
+    signs_of_life(account, *SILENCE, ago=3600)
+    told = checks(account, 6)["worker"]
+    assert told["ok"] is False
+    assert "no sign of life for 60 min" in told["says"]
+    assert "chat-hygiene up" in told["fix"]
+    signs_of_life(account, *(part for part in SILENCE if part != "delete"))
+    told = checks(account, 6)["worker"]
+    assert "only in part: no sign of life lately from delete" in told["says"]
+    signs_of_life(account, *SILENCE)
+    assert checks(account)["worker"]["ok"]
+
+
+def test_old_data_a_stop_and_abandoned_debt_are_told(account, policies):
+    account("sync")
+    told = checks(account)
+    assert "read completely within the last" in told["sync"]["says"]
+    assert "debt" not in told
+    assert "deleting" not in told
+    account("policy", "apply", policies, "--yes")
+    account("run", "--yes")
+    old = {"last_full_sync_at": utc_now() - timedelta(days=3)}
+    ours = devices.c.alias == "Sales UK"
+    owed = {"state": "removed_locally", "debt_state": "abandoned"}
+    stop = {"on": True, "at": utc_now(), "actor": "ops", "reason": "check"}
+
+    def spoil(session):
+        session.execute(update(devices).where(ours).values(old))
+        some = select(jobs.c.id).where(jobs.c.debt_state.is_not(None)).limit(1).scalar_subquery()
+        session.execute(update(jobs).where(jobs.c.id == some).values(owed))
+        session.execute(update(switches).where(switches.c.name == "stop").values(stop))
+
+    stored(account, spoil)
+    told = checks(account)
+    assert (told["sync"]["ok"], "Sales UK (3 d ago)" in told["sync"]["says"]) == (None, True)
+    assert told["debt"]["says"].startswith("1 chat was removed here but not in WhatsApp")
+    assert "debt list" in told["debt"]["fix"]
+    assert "stopped by ops" in told["deleting"]["says"]

@@ -1,20 +1,22 @@
-"""`doctor`: everything that the job depends on, one line each, with the way out when it is not well."""
+"""`doctor`: everything that the job depends on, and how it stands, one line each, with the way out when it is not well."""
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import typer
 
 from chat_hygiene.cli import start
-from chat_hygiene.cli.output import JsonOption, Output, count, mark, name_of
+from chat_hygiene.cli.output import JsonOption, Output, count, instant, mark, name_of, span
 from chat_hygiene.core.errors import Exit, HygieneError, InvalidInputError
 
 if TYPE_CHECKING:
     from chat_hygiene.core.facts import DeviceFacts
     from chat_hygiene.settings import Settings
     from chat_hygiene.store.policies import StoredPolicy
-    from chat_hygiene.wiring import Number
+    from chat_hygiene.wiring import Number, Standing
+    from chat_hygiene.wiring.health import Health
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class Check:
 
 
 def doctor(as_json: JsonOption = False) -> None:
-    """Checks settings, database, keys, audit, the API, the token and each number; says how to mend what is not well.
+    """Checks settings, database, keys, audit, the worker, the API, the token and each number; says how to mend what is not well.
 
     Reads one chat of each number to see whether its plan allows it; changes and deletes nothing.
 
@@ -85,6 +87,8 @@ def _store(settings: "Settings") -> "Generator[Check, None, Sequence[StoredPolic
             )
             verdict = wiring.verify_audit(ledger)
             stored = [each for each, _ in wiring.policies(ledger)]
+            now = ledger.now()
+            standing = wiring.standing(ledger, now=now)
     except HygieneError as error:
         part = "keys" if isinstance(error, InvalidInputError) else "database"
         yield Check(part, False, str(error), error.fix, error.exit_code)
@@ -94,7 +98,65 @@ def _store(settings: "Settings") -> "Generator[Check, None, Sequence[StoredPolic
     else:
         fix = "keep the database as it is, and compare it with a backup or an export"
         yield Check("audit", False, f"does not verify: {verdict.problem}", fix, Exit.AUDIT_BROKEN)
+    yield _worker(standing.health)
+    yield from _work(standing, settings, now)
     return stored
+
+
+def _worker(health: "Health") -> Check:
+    """The background worker: whether each of its parts worked lately."""
+    from chat_hygiene.wiring.health import SILENCE
+
+    parts = [part for part in health.parts if part.name in SILENCE]
+    silent = [part for part in parts if not part.ok]
+    ages = [part.age_seconds for part in parts if part.age_seconds is not None]
+    if not ages:
+        says = "none has ever run here: policies run only when you type `run`"
+        return Check("worker", None, says, "start `chat-hygiene up`, and policies run on their schedules")
+    if not silent:
+        return Check("worker", True, f"each part worked within the last {span(timedelta(seconds=max(ages)))}")
+    if len(silent) == len(parts):
+        says = (
+            f"gave no sign of life for {span(timedelta(seconds=min(ages)))}: no policy runs on its schedule"
+        )
+    else:
+        says = f"only in part: no sign of life lately from {', '.join(part.name for part in silent)}"
+    return Check(
+        "worker",
+        False,
+        says,
+        "start `chat-hygiene up` again, or the worker and beat; the log says what stopped them",
+    )
+
+
+def _work(standing: "Standing", settings: "Settings", now: datetime) -> Iterator[Check]:
+    """What was left undone, and how old the stored data is."""
+    if standing.stop is not None:
+        says = f"stopped by {standing.stop.actor} since {instant(standing.stop.at)}"
+        yield Check("deleting", None, says)
+    if standing.abandoned:
+        one = standing.abandoned == 1
+        says = f"{count(standing.abandoned, 'chat')} {'was' if one else 'were'} removed here but not in WhatsApp, and {'is' if one else 'are'} looked for no longer"
+        fix = "see `chat-hygiene debt list`; delete them in the WhatsApp app, then `chat-hygiene debt write-off`"
+        yield Check("debt", None, says, fix)
+    if not standing.numbers:
+        return
+    old = {
+        name_of(each.alias, each.device): each.last_full_sync_at
+        for each in standing.numbers
+        if each.last_full_sync_at is None
+        or now - each.last_full_sync_at > 2 * settings.full_sync_interval_seconds
+    }
+    if old:
+        told = ", ".join(
+            f"{name} ({'never' if at is None else f'{span(now - at)} ago'})" for name, at in old.items()
+        )
+        yield Check(
+            "sync", None, f"no complete one lately: {told}", "run `chat-hygiene sync --full`, which says why"
+        )
+    else:
+        oldest = max(now - each.last_full_sync_at for each in standing.numbers if each.last_full_sync_at)
+        yield Check("sync", True, f"every number was read completely within the last {span(oldest)}")
 
 
 def _account(settings: "Settings", stored: "Sequence[StoredPolicy]") -> Iterator[Check]:

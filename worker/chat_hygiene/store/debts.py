@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.debts import ABANDONED_AFTER, MOVES, DebtState, Finding, next_look
@@ -133,6 +133,12 @@ def looked(session: Session, debt: Debt, finding: Finding, *, now: datetime, act
             actor=actor,
             whatsapp_state=finding.whatsapp_state,
         )
+
+
+def count(session: Session, state: DebtState) -> int:
+    """How many debts stand so."""
+    query = select(func.count()).select_from(jobs).where(jobs.c.debt_state == state.value)
+    return session.execute(query).scalar_one()
 
 
 def due(session: Session, *, now: datetime) -> bool:

@@ -2,7 +2,7 @@
 
 from chat_hygiene.store.jobs import Waiting
 from chat_hygiene.wiring.applying import Effect, apply, effects
-from chat_hygiene.wiring.checking import Account, Number, check_account, undercut
+from chat_hygiene.wiring.checking import Account, Number, Standing, check_account, standing, undercut
 from chat_hygiene.wiring.ledger import Ledger, open_ledger, settings
 from chat_hygiene.wiring.looking import (
     audit_events,
@@ -23,6 +23,7 @@ __all__ = [
     "Ledger",
     "Number",
     "RunReport",
+    "Standing",
     "Waiting",
     "Watcher",
     "apply",
@@ -43,6 +44,7 @@ __all__ = [
     "run_once",
     "schema_versions",
     "settings",
+    "standing",
     "sync_once",
     "to_run",
     "undercut",

@@ -1,18 +1,27 @@
-"""Checking the account: is the API there, is the token good, can each number be worked with? Reads only."""
+"""Checking: is the API there, is the token good, can each number be worked with; and how does our own work stand?
+
+Reads only.
+"""
 
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from chat_hygiene.clock import Clock, utc_now
+from chat_hygiene.core.debts import DebtState
 from chat_hygiene.core.errors import ProviderError
 from chat_hygiene.core.facts import DeviceFacts
 from chat_hygiene.providers import registry
 from chat_hygiene.providers.wassenger_parse import retention
 from chat_hygiene.settings import Settings
+from chat_hygiene.store import debts, devices, switches
+from chat_hygiene.store.devices import Device
 from chat_hygiene.store.policies import StoredPolicy
 from chat_hygiene.store.pseudonyms import mask_numbers
+from chat_hygiene.store.switches import Stop
+from chat_hygiene.wiring.health import Health, health
+from chat_hygiene.wiring.ledger import Ledger
 from chat_policies import shortest_wait
 
 
@@ -30,6 +39,31 @@ class Account:
 
     numbers: tuple[Number, ...]
     clock_skew: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How our own work stands, as its rows tell it.
+
+    Attributes:
+        stop: the stop of all deleting, if one is in force.
+        abandoned: chats that were removed here, are still in WhatsApp, and are looked for no longer.
+        numbers: the stored numbers that can be worked with.
+    """
+
+    health: Health
+    stop: Stop | None
+    abandoned: int
+    numbers: tuple[Device, ...]
+
+
+def standing(ledger: Ledger, *, now: datetime) -> Standing:
+    """How our own work stands."""
+    with ledger.reading() as session:
+        stop = switches.stopped(session)
+        abandoned = debts.count(session, DebtState.ABANDONED)
+        numbers = tuple(device for device in devices.load(session) if device.usable)
+    return Standing(health(ledger, now=now), stop, abandoned, numbers)
 
 
 def check_account(settings: Settings, *, clock: Clock = utc_now) -> Account:
