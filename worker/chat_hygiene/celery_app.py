@@ -77,8 +77,6 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "beat_enable_remote_control": False,
         "worker_send_task_events": False,
         "task_send_sent_event": False,
-        # `-Q delete` alone takes 1, see chat_hygiene.lifecycle: a drain is one loop over all numbers.
-        "worker_concurrency": 4,
         # A child that starts on a machine under load is not given up after four seconds.
         "worker_proc_alive_timeout": 30,
         "worker_redirect_stdouts": False,

@@ -54,8 +54,8 @@ def _log_our_way(**_: object) -> None:
 
 def _size(conf: Any, options: dict[str, Any], **_: object) -> None:  # noqa: ANN401 - Celery's settings
     _log_our_way()  # now, so that what Celery warns of while it starts is one line, too
-    if list(options.get("queues") or ()) == ["delete"]:
-        conf.worker_concurrency = 1
+    # A drain is one loop over all numbers, so more processes of one machine would only share its budget.
+    conf.worker_concurrency = 1 if list(options.get("queues") or ()) == ["delete"] else 4
 
 
 class Consumer(consumer.Consumer):  # type: ignore[misc]  # the library is not typed

@@ -1,0 +1,123 @@
+"""Real workers and beats, as processes, between a database, a server of the Redis protocol and an API."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from sqlalchemy import Engine, text
+
+from support import inbox
+from support.brokers import Broker
+from support.command import apply
+from support.outside import Outside
+
+PATIENCE = 90
+"""Seconds until what has to come counts as missed: many times what it takes on a quiet machine."""
+CELERY = [sys.executable, "-m", "celery", "-A", "chat_hygiene.celery_app"]
+
+
+class Process:
+    """A process that leads a group of its own, with what it says in a file."""
+
+    def __init__(self, words: list[str], env: dict[str, str], folder: Path) -> None:
+        self._file = folder / f"{len(list(folder.iterdir()))}.log"
+        with self._file.open("wb") as output:
+            self._process = subprocess.Popen(
+                words,
+                env=env,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=output,
+                start_new_session=True,
+            )
+        self.pid = self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def tell(self, sent: signal.Signals, *, group: bool = False) -> None:
+        (os.killpg if group else os.kill)(self.pid, sent)
+
+    def ended(self) -> int:
+        return self._process.wait(PATIENCE)
+
+    def said(self) -> str:
+        return self._file.read_text(errors="replace")
+
+    def events(self) -> list[dict]:
+        """Each line it said. A line that is no JSON fails the test."""
+        return [json.loads(line) for line in self.said().splitlines()]
+
+    def kill(self) -> None:
+        if self.alive:
+            os.killpg(self.pid, signal.SIGKILL)
+            self._process.wait()
+
+
+def until(condition: Callable[[], object], what: str, *processes: Process) -> None:
+    """Waits for what has to come, as long as these live."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        said = "\n".join(process.said() for process in processes)
+        assert all(process.alive for process in processes), f"{what}: a process ended\n{said}"
+        assert time.monotonic() < end, f"{what}: not within {PATIENCE} s\n{said}"
+        time.sleep(0.05)
+
+
+class Deployment:
+    """What is there beside the workers, and the workers that a test starts."""
+
+    def __init__(
+        self, env: dict[str, str], engine: Engine, redis: Broker, world: Outside, folder: Path
+    ) -> None:
+        self.env, self.redis, self.world, self._engine, self._folder = env, redis, world, engine, folder
+        self._processes = ExitStack()
+
+    def start(self, *words: str, **settings: str) -> Process:
+        process = Process(list(words), self.env | settings, self._folder)
+        self._processes.callback(process.kill)
+        return process
+
+    def beat(self, **settings: str) -> Process:
+        return self.start(*CELERY, "beat", **settings)
+
+    def worker(self, *words: str, **settings: str) -> Process:
+        """One that is ready."""
+        worker = self.start(*CELERY, "worker", *words, **settings)
+        until(lambda: "the worker is ready" in worker.said(), "a worker starts", worker)
+        return worker
+
+    def sql(self, statement: str) -> list[tuple]:
+        with self._engine.begin() as connection:
+            found = connection.execute(text(statement))
+            return [tuple(row) for row in found] if found.returns_rows else []
+
+    def states(self) -> dict[str, int]:
+        return dict(self.sql("select state, count(*) from jobs group by state"))
+
+    def beats(self) -> set[str]:
+        """The parts that gave a sign of life."""
+        signs = self.sql("select name from switches where name like 'heartbeat:%'")
+        return {name.removeprefix("heartbeat:") for (name,) in signs}
+
+    def make_due(self) -> None:
+        """Stores the inbox's policies, and moves their next slot a few minutes into the past."""
+        apply(self.env, inbox.POLICIES)
+        sqlite = self._engine.dialect.name == "sqlite"
+        past = (
+            "strftime('%Y-%m-%dT%H:%M:%S', 'now', '-5 minutes') || '.000000Z'"
+            if sqlite
+            else "now() - interval '5 minutes'"
+        )
+        self.sql(f"update policies set next_run_at = {past} where next_run_at is not null")
+
+    def close(self) -> None:
+        self._processes.close()
