@@ -12,6 +12,7 @@ import structlog
 from chat_hygiene.clock import Clock
 from chat_hygiene.core.errors import DatabaseError
 from chat_hygiene.settings import Settings
+from chat_hygiene.store.keys import load_keys
 from chat_hygiene.wiring import Ledger, open_ledger
 
 THREADS = 8
@@ -31,6 +32,7 @@ class Desk:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="web-sql")
         self._opening, self._open = Lock(), ExitStack()
         self._ledger: Ledger | None = None
+        load_keys(settings)
         try:
             self._ready()
         except DatabaseError as error:
