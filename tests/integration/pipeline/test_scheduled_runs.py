@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from chat_hygiene.core.errors import DatabaseError
 from chat_hygiene.pipeline import evaluate
 from chat_hygiene.store import candidates, heartbeats
+from chat_hygiene.wiring.serving import Service
 from support.timetable import DAY, HOUR, Timetable, instant
 
 MINUTE = timedelta(minutes=1)
@@ -285,3 +286,29 @@ def test_a_policy_that_is_being_evaluated_elsewhere_is_left_to_the_next_sweep(po
             evaluate.policies.lock(session, 1)
             assert table.evaluate(run_id) is None
         assert table.evaluate(run_id) is not None
+
+
+def test_a_due_policy_goes_the_whole_way_by_what_each_tick_wakes(rig):
+    wid = rig.chat(1)
+    rig.apply()
+    rig.sql("update policies set next_run_at = :at", at="2026-01-01T03:00:00.000000Z")
+    service = Service(rig.settings(), stop=lambda: False, clock=rig.now)
+    woken = []
+    while not rig.deleted():
+        wake = service.tick()
+        assert len(woken) < 6, f"ticks go on without a deletion: {woken}"
+        woken.append([name for name in ("account", "devices", "runs", "drain") if getattr(wake, name)])
+        if wake.account:
+            service.list_devices()
+        for device_id in wake.devices:
+            service.sync(device_id)
+        for run_id in wake.runs:
+            service.evaluate(run_id)
+        if wake.drain:
+            service.drain()
+    service.close()
+    assert woken == [["account", "runs"], ["devices", "runs"], ["drain"]]
+    assert rig.deleted() == [wid]
+    reasons = dict(rig.sql("select reason, count(*) from policy_runs group by reason"))
+    assert reasons["queued"] == 1
+    assert reasons.keys() <= {"queued", "coalesced", "missed"}
