@@ -1,5 +1,6 @@
 """An account on the fake server, a ledger on a real database, and a clock that a test can move."""
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -8,6 +9,9 @@ from sqlalchemy import text
 
 from chat_hygiene import wiring
 from chat_hygiene.clock import utc_now
+from chat_hygiene.pipeline import drain
+from chat_hygiene.pipeline.pacing import Pacer
+from chat_hygiene.providers import registry
 from chat_hygiene.providers.fake.records import api_time, chat_record, device_record
 from chat_hygiene.providers.fake.server import serve
 from chat_hygiene.providers.fake.world import World
@@ -120,6 +124,24 @@ class Rig:
     def verified(self) -> bool:
         with self.ledger() as ledger:
             return wiring.verify_audit(ledger).ok
+
+
+def drained(rig, **limits) -> drain.Report:
+    """One drain, as a worker runs it, and nothing else."""
+
+    async def work(context):
+        reader = registry.open_reader(context.settings, context.clock)
+        deleter = registry.open_deleter(context.settings, context.clock)
+        try:
+            return await drain.run(
+                context, reader, deleter, pacer=Pacer(context), **{"horizon": timedelta(seconds=1), **limits}
+            )
+        finally:
+            await reader.aclose()
+            await deleter.aclose()
+
+    with rig.ledger() as ledger:
+        return asyncio.run(work(ledger.context))
 
 
 @pytest.fixture

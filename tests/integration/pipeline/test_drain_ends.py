@@ -1,14 +1,12 @@
 """A drain ends when its time is over or when it is told to, and says whether work is left."""
 
-import asyncio
 from datetime import timedelta
 
 import pytest
 
 from chat_hygiene.pipeline import drain
-from chat_hygiene.pipeline.pacing import Pacer
-from chat_hygiene.providers import registry
 from chat_hygiene.store import jobs
+from integration.pipeline.conftest import drained
 
 
 @pytest.fixture
@@ -20,22 +18,6 @@ def queued(rig):
     rig.run()
     rig.offset = timedelta(days=1, minutes=1)
     return rig
-
-
-def drained(rig, **limits) -> drain.Report:
-    async def work(context):
-        reader = registry.open_reader(context.settings, context.clock)
-        deleter = registry.open_deleter(context.settings, context.clock)
-        try:
-            return await drain.run(
-                context, reader, deleter, pacer=Pacer(context), **{"horizon": timedelta(seconds=1), **limits}
-            )
-        finally:
-            await reader.aclose()
-            await deleter.aclose()
-
-    with rig.ledger() as ledger:
-        return asyncio.run(work(ledger.context))
 
 
 def test_after_its_time_a_drain_claims_nothing_and_says_that_work_is_left(queued):
