@@ -97,7 +97,7 @@ def test_with_a_users_file_it_may_listen_anywhere(tmp_path):
 def test_an_address_that_another_has_is_said_to_be_taken(tmp_path):
     with (
         socket.create_server(("127.0.0.1", 0)) as other,
-        pytest.raises(ListenError, match="cannot listen on .* port"),
+        pytest.raises(ListenError, match="cannot listen"),
         served(f"sqlite:///{tmp_path}/a.db", now=NOW, web_port=other.getsockname()[1]),
     ):
         pass
