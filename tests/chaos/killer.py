@@ -81,6 +81,10 @@ POINTS = {
     "a batch is sealed but not committed": fuse(seals, "seal"),
 }
 
+BETWEEN_CLAIM_AND_COMMIT = tuple(POINTS)[
+    tuple(POINTS).index("a job is leased") : tuple(POINTS).index("the outcome is committed") + 1
+]
+
 if __name__ == "__main__":
     point, nth, *args = sys.argv[1:]
     POINTS[point](int(nth))

@@ -1,0 +1,68 @@
+"""How large the suite is, and the table that it fills: `make chaos` runs it in full, `make test` a bounded slice."""
+
+import json
+import os
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pytest
+
+from chaos.arena import Arena, arena
+
+FULL = os.environ.get("CHAOS") == "full"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table. `recovery` in seconds, from the last fault to the last job's end."""
+
+    scenario: str
+    engine: str
+    kills: int
+    live: int
+    lost: int
+    double: int
+    bad: int
+    recovery: float | None = None
+
+
+@pytest.fixture
+def size() -> Callable[[int, int], int]:
+    """`size(slice, full)`: how often something is done in the bounded slice, and in full."""
+    return lambda slice_, full: full if FULL else slice_
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> random.Random:
+    """Seeded by the test's own name: the same choices each time."""
+    return random.Random(request.node.name)
+
+
+@pytest.fixture
+def ground(database_url: str, tmp_path: Path, rng: random.Random) -> Iterator[Arena]:
+    """An arena on a fresh database, once of each engine."""
+    with arena(database_url, tmp_path, rng=rng) as made:
+        yield made
+
+
+@pytest.fixture
+def judged() -> Callable[..., None]:
+    """`judged(scenario, arena, recovery)`: the verdict, as a row of the table; fails with every broken promise."""
+
+    def judge(scenario: str, ground: Arena, recovery: float | None = None) -> None:
+        verdict = ground.verdict()
+        wrong = len(verdict.bad) + len(verdict.leases) + len(verdict.untrue)
+        row = Row(
+            scenario, ground.dialect, ground.kills, ground.live, len(verdict.lost), len(verdict.double), wrong, recovery
+        )  # fmt: skip
+        if table := os.environ.get("CHAOS_TABLE"):
+            with Path(table).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(row)) + "\n")
+        assert not verdict.sentences(), "\n".join(verdict.sentences())
+        assert ground.live >= 0.9 * ground.kills, (
+            f"only {ground.live} of {ground.kills} kills met a live lease"
+        )
+
+    return judge
