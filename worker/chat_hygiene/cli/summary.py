@@ -70,6 +70,10 @@ def _outcomes(report: "RunReport") -> Iterator[tuple[int, str]]:
     for state, words in _OUTCOMES.items():
         if number := report.outcomes.get(state):
             yield number, words
+    if report.looked.settled:
+        yield report.looked.settled, "owed from before and settled: WhatsApp has removed them too"
+    if report.looked.abandoned:
+        yield report.looked.abandoned, "owed for 30 days and looked for no more: see chat-hygiene debt list"
 
 
 def _waiting(waiting: "Waiting") -> Iterator[tuple[int, str]]:
@@ -120,6 +124,7 @@ def document(report: "RunReport") -> dict[str, Any]:
             for each in report.evaluated
         ],
         "outcomes": report.outcomes,
+        "debts": asdict(report.looked),
         "waiting": asdict(report.waiting),
         "stopped": report.drained.stopped,
         "sealed": report.sealed,

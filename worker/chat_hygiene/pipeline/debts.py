@@ -102,6 +102,8 @@ async def _look_at_device(
     if not await admitted(context, reader, device.id, pacer=pacer):
         return report
     try:
+        if not await admitted(context, reader, device.id, pacer=pacer):
+            return report
         await pacer.call(device.id)
         facts = await reader.device(device.device)
         await asyncio.to_thread(_record_device, context, reader, facts)

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, false, true
 from sqlalchemy.orm import Session
 
 from chat_hygiene.settings import Settings
-from chat_hygiene.store import devices, holds, jobs, policies
+from chat_hygiene.store import devices, holds, policies
 from chat_hygiene.store.devices import Device
 from chat_hygiene.store.tables import chats
 from chat_policies import Clause, Compiled, Policy, compile_policy
@@ -79,13 +78,3 @@ def given_up(device: Device, policy: Policy, *, now: datetime) -> bool:
         and device.last_online_at is not None
         and now - device.last_online_at >= grace
     )
-
-
-def workable(session: Session, device: Device, *, now: datetime) -> ColumnElement[bool]:
-    """Which jobs of the device can be worked: all while it is online, else those of policies that gave it up."""
-    if device.blocked_reason is not None or not device.usable:
-        return false()
-    if device.online:
-        return true()
-    stored = [each for each in policies.load(session) if each.enforces]
-    return jobs.of_policies([each.id for each in stored if given_up(device, each.policy, now=now)])

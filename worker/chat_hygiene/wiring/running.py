@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from chat_hygiene.core.errors import UsageError
-from chat_hygiene.pipeline import drain, evaluate, reconcile, seal, sweep, sync
+from chat_hygiene.pipeline import debts, departed, drain, evaluate, reconcile, seal, sweep, sync
 from chat_hygiene.pipeline.pacing import Pacer
 from chat_hygiene.providers import registry
 from chat_hygiene.providers.base import Reader
@@ -38,6 +38,7 @@ class RunReport:
     finished_at: datetime
     reconciled: reconcile.Report
     synced: sync.Report
+    looked: debts.Report
     evaluated: tuple[evaluate.Report, ...]
     drained: drain.Report
     outcomes: dict[str, int]
@@ -87,7 +88,7 @@ def to_run(ledger: Ledger, names: Sequence[str]) -> list[StoredPolicy]:
 
 
 def run_once(ledger: Ledger, names: Sequence[str], *, watcher: Watcher) -> RunReport:
-    """Now, once, to the end: reconcile, sync, evaluate, drain what is due, seal.
+    """Now, once, to the end: reconcile, sync, look for what is owed, evaluate, drain what is due, seal.
 
     Raises ProviderError when the account cannot be reached; what an earlier run left is then untouched but reconciled.
     """
@@ -123,6 +124,11 @@ async def _run(
         synced = await sync.run(
             context, reader, full=True, pacer=pacer, now=context.clock(), progress=watcher.synced
         )
+        now = context.clock()
+        await asyncio.to_thread(departed.run, context, now=now)
+        looked = await debts.run(
+            context, reader, pacer=pacer, now=now, until=now + RUN_WAITS_FOR, stop=drain.never
+        )
         watcher.stage("evaluate")
         evaluated = []
         for stored in to_run(ledger, names):
@@ -145,6 +151,7 @@ async def _run(
         finished_at=finished,
         reconciled=reconciled,
         synced=synced,
+        looked=looked,
         evaluated=tuple(evaluated),
         drained=drained,
         outcomes=outcomes,
