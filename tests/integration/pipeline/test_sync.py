@@ -1,9 +1,15 @@
 """Sync: what a listing stores, what it never clears, and when a chat counts as missing."""
 
+from datetime import datetime
+
+import pytest
+
+from chat_hygiene.pipeline.sweep import OVERLAP
 from chat_hygiene.providers.fake import faults
 from chat_hygiene.providers.fake.faults import On
 from chat_hygiene.providers.fake.records import chat_record
 from integration.pipeline.conftest import DEVICE
+from integration.pipeline.syncing import capped, pages, stuck, whole
 
 
 def test_a_chat_is_missing_only_after_two_complete_sweeps_and_never_matches_then(rig):
@@ -92,3 +98,86 @@ def test_paging_that_shifts_while_it_is_read_loses_no_quiet_chat(rig):
     )
     rig.run()
     assert set(rig.deleted()) == quiet
+
+
+def test_a_service_that_caps_the_page_size_is_read_to_the_end(rig):
+    wids = {rig.chat(number, quiet_days=60 + number) for number in range(7)}
+    for _ in range(2):
+        assert whole(rig, odd=capped(3)).complete
+    assert {wid for (wid,) in rig.sql("select wid from chats")} == wids
+    assert pages(rig) == [0, 1, 2] * 2
+    assert rig.sql("select count(*) from chats where missing_since is not null") == [(0,)]
+
+
+def test_a_listing_that_repeats_a_page_for_ever_ends_and_is_not_complete(rig):
+    rig.overrides = {"page_size": 3}
+    for number in range(7):
+        rig.chat(number, quiet_days=60 + number)
+    assert whole(rig).complete
+    ((last,),) = rig.sql("select last_full_sync_at from devices")
+    before = len(rig.world.seen())
+    for full in (True, False, True):
+        report = whole(rig, full=full, odd=stuck)
+        assert report.complete is not full, "what is new stands on the first page"
+    assert len(pages(rig, before)) <= 2 * 4 + 2
+    assert rig.sql("select last_full_sync_at, sweep_page is not null from devices")[0][0] == last
+    assert rig.sql("select count(*) from chats where missing_since is not null") == [(0,)]
+
+
+@pytest.mark.parametrize("code", [400, 404])
+def test_a_service_without_a_page_after_a_short_one_has_shown_all(rig, code):
+    wid = rig.chat(1)
+    rig.world.script(faults.status(code, on=On(route="chats", nth=2)))
+    assert rig.sync().complete
+    assert rig.sql("select wid from chats") == [(wid,)]
+    assert rig.sql("select blocked_reason, breaker_failures, sync_failed_at from devices") == [
+        (None, 0, None)
+    ]
+
+
+def test_an_empty_listing_is_complete(rig):
+    assert rig.sync().complete
+    assert len(rig.world.seen(route="chats")) == 1
+    assert rig.sql("select last_full_sync_at is not null, sweep_page from devices")[0][0]
+
+
+def test_an_incremental_sync_walks_past_chats_without_a_date_and_dates_in_the_future(rig):
+    rig.overrides = {"page_size": 2}
+    for number in range(6):
+        rig.chat(number, quiet_days=60 + number)
+    rig.sync()
+    ahead = [rig.chat(10 + number, quiet_days=-400) for number in range(2)]
+    late = rig.chat(20, quiet_days=0)
+    before = len(rig.world.seen())
+    rig.sync(full=False)
+    assert pages(rig, before) == [0, 1, 2]
+    for wid in ahead:
+        rig.world.forget(DEVICE, wid)
+        # The first of all in this listing, and they do not say when they were written in.
+        rig.world.add_chat(DEVICE, {"id": wid, "lastMessageAt": "~"})
+    newest = rig.chat(21, quiet_days=0)
+    before = len(rig.world.seen())
+    rig.sync(full=False)
+    assert pages(rig, before) == [0, 1, 2]
+    assert {(late,), (newest,)} <= set(rig.sql("select wid from chats"))
+
+
+def test_an_incremental_sync_reads_on_from_a_page_that_ends_at_its_watermark(rig):
+    rig.overrides = {"page_size": 2}
+    rig.sync()
+    ((last,),) = rig.sql("select last_sync_at from devices")
+    last = datetime.fromisoformat(last) if isinstance(last, str) else last
+    edge = (rig.now() - last + OVERLAP).total_seconds() / 86400
+    wids = [rig.chat(number, quiet_days=edge - 0.001) for number in range(2)]
+    wids.append(rig.chat(9, quiet_days=edge + 0.001))
+    assert rig.sync(full=False).complete
+    assert {wid for (wid,) in rig.sql("select wid from chats")} == set(wids)
+    assert rig.sync(full=False).complete
+
+
+def test_the_failure_of_a_sync_stands_until_a_good_one(rig):
+    rig.world.script(faults.malformed(on=On(route="chats")))
+    assert not rig.sync().complete
+    assert rig.sql("select sync_failed_at is not null from devices")[0][0]
+    assert rig.sync().complete
+    assert rig.sql("select sync_failed_at from devices") == [(None,)]

@@ -126,7 +126,7 @@ def test_of_many_that_want_a_device_at_once_one_gets_it(device, sessions):
 
 
 def test_a_walker_without_the_lease_changes_nothing(device, sessions):
-    before = dict(sweep_page=7, sync_owner="mine", sync_until=NOW, sweep=3, sweep_started_at=NOW)
+    before = {"sweep_page": 7, "sync_owner": "mine", "sync_until": NOW, "sweep": 3, "sweep_started_at": NOW}
     device(**before)
     with sessions.begin() as session:
         assert not sweeps.renew(session, device.id, "another", until=NOW + HOUR, page=9)
