@@ -70,6 +70,11 @@ def _in_line(_logger: object, _method: str, event: Event) -> Event:
     return event
 
 
+def _readable(_logger: object, _method: str, event: Event) -> Event:
+    # A person who reads JSON lines looks at the left.
+    return {name: event[name] for name in ("timestamp", "level", "event") if name in event} | dict(event)
+
+
 def configure(
     *,
     secrets: Iterable[str],
@@ -100,6 +105,7 @@ def configure(
         _Scrub(secrets, mask),
         # after the scrub: a date looks like a number
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _readable,
         structlog.dev.ConsoleRenderer(colors="NO_COLOR" not in os.environ)
         if stream.isatty()
         else structlog.processors.JSONRenderer(),
