@@ -2,14 +2,13 @@
 
 import logging
 import mmap
-import os
 import signal
 import sys
 import threading
 from typing import Any, NoReturn
 
 import structlog
-from celery import current_app, current_task, signals
+from celery import current_app, signals
 from celery.apps.worker import Worker
 from celery.worker import consumer
 
@@ -23,11 +22,15 @@ _log = structlog.get_logger(__name__)
 # One byte that a worker shares with the children it forks: what only the parent is told, they read.
 _ending = mmap.mmap(-1, 1)
 _interrupted = threading.Event()
+_forked = threading.Event()
+_handlers: list[Any] = []
+_told = threading.Event()
+"""A child was told itself. For the task at hand only: a time limit tells it so, too, and then its siblings work on."""
 
 
 def ending() -> bool:
     """Whether this process, or the worker that forked it, was told to end."""
-    return _ending[0] != 0
+    return _ending[0] != 0 or _told.is_set()
 
 
 def end() -> None:
@@ -80,18 +83,6 @@ def _say_ready(sender: Any, **_: object) -> None:  # noqa: ANN401 - Celery's con
     _log.info("the worker is ready", queues=queues, at_once=sender.controller.concurrency)
 
 
-def _listen_as_child(**_: object) -> None:
-    signal.signal(signal.SIGTERM, _end_child)
-
-
-def _end_child(signum: int, _frame: object) -> None:
-    """A service manager that ends a whole group tells the children, too: what is at work ends by itself."""
-    end()
-    if not current_task:
-        signal.signal(signum, signal.SIG_DFL)
-        os.kill(os.getpid(), signum)
-
-
 def _begin_to_end(sig: str, **_: object) -> None:
     end()
     if sig == "SIGINT":
@@ -106,11 +97,22 @@ def _end_well(sender: Worker, **_: object) -> None:
     service.close()
 
 
-def _name_task(task: Any, task_id: str, **_: object) -> None:  # noqa: ANN401 - Celery's task
+def _begin_as_child(**_: object) -> None:
+    _forked.set()
+
+
+def _begin_task(task: Any, task_id: str, **_: object) -> None:  # noqa: ANN401 - Celery's task
     structlog.contextvars.bind_contextvars(task=task.name.removeprefix("chat_hygiene."), task_id=task_id)
+    if _forked.is_set():
+        # A service manager that ends a whole group tells the children, too: what is at work finishes what is out. Set for
+        # each task anew, because the pool sets its own handler after the child has begun, and an idle child needs none.
+        _told.clear()
+        _handlers.append(signal.signal(signal.SIGTERM, lambda _signal, _frame: _told.set()))
 
 
 def _leave_task(**_: object) -> None:
+    if _handlers:
+        signal.signal(signal.SIGTERM, _handlers.pop())
     structlog.contextvars.clear_contextvars()
     _touch()
 
@@ -145,10 +147,10 @@ for which, receiver in (
     (signals.celeryd_init, _size),
     (signals.worker_init, _check_worker),
     (signals.worker_ready, _say_ready),
-    (signals.worker_process_init, _listen_as_child),
+    (signals.worker_process_init, _begin_as_child),
     (signals.worker_shutting_down, _begin_to_end),
     (signals.worker_shutdown, _end_well),
-    (signals.task_prerun, _name_task),
+    (signals.task_prerun, _begin_task),
     (signals.task_postrun, _leave_task),
     (signals.beat_init, _start_beat),
 ):
