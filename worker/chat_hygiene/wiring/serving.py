@@ -157,9 +157,11 @@ class Service:
         return Reconciled(leases, gone, self._with_reader(probe))
 
     def purge(self) -> purge.Report:
-        """Lets go of our own rows past their retention."""
+        """Lets go of our own rows past their retention, one slice at a time."""
         context = self._ready()
-        return purge.run(context, now=context.clock())
+        until = self._until(context)
+        stop = self._stop
+        return purge.run(context, now=context.clock(), stop=lambda: stop() or context.clock() >= until)
 
     def seal(self) -> int:
         """Seals what is not sealed yet; how many events."""
