@@ -88,6 +88,9 @@ def test_only_what_calls_the_account_has_its_token():
         "worker",
         "deleter",
     }
+    for name in OURS:
+        if "CHAT_HYGIENE_API_TOKEN" not in SERVICES[name].get("environment", {}):
+            assert SERVICES[name]["env_file"] == [], f"{name} takes the token that .env may hold"
 
 
 def test_the_demo_cannot_reach_the_account_or_the_real_database():
