@@ -100,7 +100,7 @@ def _checked(base: str) -> str:
             "--url must start with https:// (http:// only on loopback): the token travels in it",
             fix="put a proxy with a certificate in front of the web process",
         )
-    if parts.username or parts.password or "?" in base or "#" in base:
+    if "@" in parts.netloc or "?" in base or "#" in base:
         raise UsageError(
             "--url must have no user, no ? and no #", fix="give it like https://hygiene.example.org"
         )

@@ -161,8 +161,8 @@ def _new_webhook(world: World, call: Call) -> Answer:
             return error_answer(400, "error:body", "a webhook has a name of 1 to 30, a url, and events")
     if any(webhook["url"] == url for webhook in world.webhooks):
         return error_answer(409, "error:webhook", "This URL is registered already")
-    number = f"{len(world.webhooks) + 1:024x}"
-    world.webhooks.append({"id": number, "name": name, "url": url, "events": events, "status": "active"})
+    made = f"6a7b8c9d0e1f2a3b4c5d{len(world.webhooks) + 1:04x}"
+    world.webhooks.append({"id": made, "name": name, "url": url, "events": events, "status": "active"})
     return json_answer(201, world.webhooks[-1])
 
 
