@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import insert, update
 
+from chat_hygiene.core.errors import DatabaseError
 from chat_hygiene.pipeline import tick
 from chat_hygiene.store import heartbeats, policies
 from chat_hygiene.store.engine import reading
@@ -214,6 +215,19 @@ def test_a_late_tick_is_told_once(table):
     assert table.tick(after=2 * MINUTE).late == 2 * MINUTE
     assert table.tick().late is None
     assert [json.loads(detail) for _, detail in table.events("tick.late")] == [{"seconds": 120}]
+
+
+def test_a_tick_that_fails_gives_no_sign_of_life(table, monkeypatch):
+    def away(*_, **__):
+        raise DatabaseError("the database cannot be reached")
+
+    table.tick()
+    table.now += 2 * MINUTE
+    with monkeypatch.context() as patch:
+        patch.setattr(tick.debts, "due", away)
+        with pytest.raises(DatabaseError):
+            table.tick()
+    assert table.tick(after=MINUTE).late == 3 * MINUTE
 
 
 def test_an_account_that_was_never_listed_or_long_ago_is_listed(table):

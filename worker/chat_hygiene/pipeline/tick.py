@@ -4,7 +4,7 @@ It is the sweep too. Each look starts from SQL alone, so whatever a lost message
 tick. Two ticks at once are harmless: a policy is claimed by compare-and-set, and a slot has one run.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -52,18 +52,19 @@ class Wake:
     drain: bool
     reconcile: bool
     purge: bool
-    late: timedelta | None
+    late: timedelta | None = None
 
 
 def run(context: Context, *, now: datetime) -> Wake:
     """Claims every due policy, asks for the syncs that waiting runs lack, then looks around."""
-    late = _beat(context, now)
     with reading(context.sessions) as session:
         due = policies.due(session, now=now)
     for each in due:
         _claim(context, each, now=now)
     _ask_for_syncs(context, now=now)
-    return _look(context, late, now=now)
+    seen = _look(context, now=now)
+    # Last, so that a tick that fails gives no sign of life.
+    return replace(seen, late=_beat(context, now))
 
 
 def _beat(context: Context, now: datetime) -> timedelta | None:
@@ -176,7 +177,7 @@ def _ask_for_syncs(context: Context, *, now: datetime) -> None:
                 sweeps.want(session, [device_id], at=at)
 
 
-def _look(context: Context, late: timedelta | None, *, now: datetime) -> Wake:
+def _look(context: Context, *, now: datetime) -> Wake:
     settings, drain = context.settings, _can_delete(context, now=now)
     with reading(context.sessions) as session:
         listed = heartbeats.chore_done_at(session, readiness.ACCOUNT)
@@ -189,7 +190,6 @@ def _look(context: Context, late: timedelta | None, *, now: datetime) -> Wake:
             drain=drain,
             reconcile=(lease is not None and lease <= now) or debts.due(session, now=now),
             purge=_older(purged, PURGE_EVERY, now),
-            late=late,
         )
 
 
