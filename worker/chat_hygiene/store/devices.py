@@ -4,7 +4,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.facts import DeviceFacts
@@ -109,9 +110,12 @@ def record(session: Session, provider: str, found: Sequence[DeviceFacts], *, now
         if facts.device in known:
             session.execute(update(devices).where(devices.c.id == known[facts.device]).values(values))
         else:
+            # Somebody else may list the account at this moment, too.
+            insert = (postgresql if session.get_bind().dialect.name == "postgresql" else sqlite).insert
             row = session.execute(
                 insert(devices)
                 .values(provider=provider, device=facts.device, **values)
+                .on_conflict_do_update(index_elements=["provider", "device"], set_=values)
                 .returning(devices.c.id)
             )
             known[facts.device] = row.scalar_one()
