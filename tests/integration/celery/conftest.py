@@ -22,6 +22,10 @@ def deployment(database_url: str, engine: Engine, redis: Broker, tmp_path: Path)
             world.url,
             CHAT_HYGIENE_BROKER_URL=redis.url,
             CHAT_HYGIENE_INTERNAL_TICK_SECONDS="1",
+            # Real ones: several processes share a test machine's cores, and a call given up would only muddy what is shown.
+            CHAT_HYGIENE_READ_DEADLINE_SECONDS="15",
+            CHAT_HYGIENE_DELETE_DEADLINE_SECONDS="30",
+            CHAT_HYGIENE_LEASE_SECONDS="60",
         )
         deployment = Deployment(env, engine, redis, world, folder)
         yield deployment

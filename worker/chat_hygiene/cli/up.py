@@ -43,7 +43,7 @@ def up(as_json: JsonOption = False) -> None:
             loglevel=logging.WARNING,
             ready_callback=lambda _: _announce(output, web.url, as_json=as_json),
         )
-        _end_on_signals()
+        _end_on_signals(output)
         beat.start()
         worker.start()
         beat.service.stop()
@@ -59,7 +59,7 @@ def _announce(output: Output, url: str, *, as_json: bool) -> None:
     output.say("  Ctrl-C ends it: calls that are out are finished first. Twice ends it at once.")
 
 
-def _end_on_signals() -> None:
+def _end_on_signals(output: Output) -> None:
     """The first signal ends the service well, the second one the process: the next start picks up what it left."""
     from celery.worker import state
 
@@ -69,6 +69,7 @@ def _end_on_signals() -> None:
         signal.signal(signum, signal.SIG_DFL)
         lifecycle.end()
         state.should_stop = 0
+        output.say("ending: the calls that are out are finished first")
 
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, end)

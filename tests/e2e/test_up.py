@@ -1,0 +1,92 @@
+"""`chat-hygiene up`: one process without a server beside it does everything by itself, and may be ended at any moment."""
+
+import signal
+import urllib.request
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from support import inbox
+from support.command import COMMAND, environment, verified
+from support.outside import Outside, serving
+from support.processes import Deployment, Process, until
+
+
+@pytest.fixture
+def deployment(database_url: str, engine: Engine, tmp_path: Path):
+    folder = tmp_path / "processes"
+    folder.mkdir()
+    with serving(Outside()) as world:
+        env = environment(
+            database_url,
+            world.url,
+            CHAT_HYGIENE_WEB_PORT="0",
+            CHAT_HYGIENE_INTERNAL_TICK_SECONDS="1",
+            CHAT_HYGIENE_READ_DEADLINE_SECONDS="15",
+            CHAT_HYGIENE_DELETE_DEADLINE_SECONDS="30",
+            CHAT_HYGIENE_LEASE_SECONDS="60",
+        )
+        deployment = Deployment(env, engine, None, world, folder)
+        yield deployment
+        deployment.close()
+
+
+def up(deployment: Deployment) -> Process:
+    process = deployment.start(str(COMMAND), "up")
+    until(lambda: "is up" in process.said(), "it starts", process)
+    return process
+
+
+def page(process: Process, path: str) -> int:
+    (line,) = [line for line in process.said().splitlines() if "/healthz" in line]
+    base = line[line.index("http") : line.index("/healthz")]
+    with urllib.request.urlopen(base + path, timeout=30) as answer:
+        return answer.status
+
+
+def test_a_policy_that_becomes_due_runs_without_any_command_also_when_stopped_in_the_middle(deployment):
+    world = deployment.world
+    world.slow_delete = 0.5
+    inbox.fill(world, 600, seed=51)
+    doomed = inbox.doomed(world)
+    deployment.make_due()
+
+    first = up(deployment)
+    until(lambda: sum(call.acted for call in world.deletes()) > 3, "deleting has begun", first)
+    assert page(first, "/healthz") == 200
+    first.tell(signal.SIGINT)
+    assert first.ended() == 0, first.said()
+    assert len(world.deletes()) < len(doomed), "it was over before it was told: the test proves nothing"
+    assert all(call.answered_at for call in world.deletes()), "a call was cut"
+    assert deployment.states() == {
+        "deleted": len(world.deletes()),
+        "queued": len(doomed) - len(world.deletes()),
+    }
+
+    second = up(deployment)
+    until(lambda: deployment.states() == {"deleted": len(doomed)}, "it finishes", second)
+    parts = {"tick", "sync", "evaluate", "delete", "maintenance"}
+    until(lambda: parts <= deployment.beats(), "every part gives a sign of life", second)
+    assert page(second, "/readyz") == 200
+    assert Counter((call.device, call.wid) for call in world.deletes()) == dict.fromkeys(doomed, 1)
+    slots = deployment.sql("select count(*) from policy_runs where trigger = 'schedule' and queued > 0")
+    assert slots == [(1,)], "a slot ran twice"
+    second.tell(signal.SIGTERM)
+    assert second.ended() == 0, second.said()
+    assert verified(deployment.env)
+
+
+def test_the_second_signal_ends_it_at_once(deployment):
+    world = deployment.world
+    world.slow_delete = 20
+    inbox.fill(world, 60, seed=53)
+    deployment.make_due()
+    process = up(deployment)
+    until(world.deletes, "a call is out", process)
+    process.tell(signal.SIGINT)
+    until(lambda: "ending" in process.said(), "it says that it ends", process)
+    process.tell(signal.SIGINT)
+    assert process.ended() == -signal.SIGINT
+    assert not any(call.answered_at for call in world.deletes()), "it waited for the call"
