@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from chat_hygiene.pipeline import sync
+from chat_hygiene.pipeline import evaluate, sync
 from chat_hygiene.pipeline.pacing import Pacer
 from chat_hygiene.providers import registry
 from chat_hygiene.store import hints, sweeps
@@ -42,6 +42,16 @@ def whole(rig, *, full=True, odd=lambda reader: reader):
         return sync.run(context, reader, full=full, pacer=Pacer(context), now=context.clock())
 
     return with_reader(rig, work, odd=odd)
+
+
+def queue(rig):
+    """Jobs for what matches, and nothing worked."""
+
+    async def work(context, _reader):
+        now = context.clock()
+        evaluate.run(context, "resolved-30d", trigger="manual", slot=now, now=now)
+
+    with_reader(rig, work)
 
 
 def due(rig) -> list[int]:

@@ -12,8 +12,9 @@ from chat_hygiene.providers import registry
 from chat_hygiene.providers.fake import faults
 from chat_hygiene.providers.fake.faults import On
 from chat_hygiene.providers.fake.records import device_record
+from chat_hygiene.store import sweeps
 from integration.pipeline.conftest import DEVICE
-from integration.pipeline.syncing import Odd, listed, pages, whole, with_reader
+from integration.pipeline.syncing import Odd, listed, one_slice, pages, queue, whole, with_reader
 
 
 @pytest.fixture
@@ -116,3 +117,29 @@ def test_while_jobs_are_due_a_sweep_takes_at_most_half_of_the_requests(rig):
     rest = len(rig.world.seen()) - before - read
     assert read >= 1, "the sweep goes on beside the jobs"
     assert read <= rest + 1, f"{read} requests of the sweep, {rest} for jobs"
+
+
+def test_while_jobs_are_due_a_sync_spends_nothing_that_was_saved_up(rig):
+    for number in range(12):
+        rig.chat(number, quiet_days=60 + number)
+    rig.apply()
+    whole(rig)
+    queue(rig)
+    rig.overrides = {"page_size": 1, "requests_per_minute": 120}
+    rig.offset += timedelta(days=1)
+    before = len(rig.world.seen())
+    assert one_slice(rig, seconds=3.5).more
+    assert len(rig.world.seen()) - before <= 3, "one a second: half of two"
+    rig.sql("update jobs set state = 'cancelled'")
+    assert not one_slice(rig).more
+
+
+def test_a_sync_of_all_waits_for_the_walker_that_has_a_device(rig):
+    rig.chat(1)
+    listed(rig)
+    until = rig.now() + timedelta(seconds=2)
+    with rig.ledger() as ledger, ledger.context.sessions.begin() as session:
+        assert sweeps.lease(session, 1, "another", now=rig.now(), until=until)
+    assert whole(rig).complete
+    assert min(seen.at for seen in rig.world.seen(route="chats")) >= until
+    assert rig.sql("select sync_owner from devices") == [(None,)]

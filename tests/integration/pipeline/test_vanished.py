@@ -2,11 +2,10 @@
 
 import pytest
 
-from chat_hygiene.pipeline import evaluate
 from chat_hygiene.providers.fake import faults
 from chat_hygiene.providers.fake.faults import On
 from integration.pipeline.conftest import DEVICE
-from integration.pipeline.syncing import whole, with_reader
+from integration.pipeline.syncing import queue, whole
 
 
 def vanished(rig) -> list[tuple[str, str]]:
@@ -90,13 +89,3 @@ def test_a_chat_that_comes_back_with_a_message_closes_what_was_owed_of_its_earli
     whole(rig)
     assert rig.sql("select debt_state from jobs") == [("superseded",)]
     assert rig.sql("select generation, removed_at, wid from chats") == [(2, None, wid)]
-
-
-def queue(rig):
-    """Jobs for what matches, and nothing worked."""
-
-    async def work(context, _reader):
-        now = context.clock()
-        evaluate.run(context, "resolved-30d", trigger="manual", slot=now, now=now)
-
-    with_reader(rig, work)
