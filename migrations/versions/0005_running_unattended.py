@@ -24,6 +24,7 @@ INDEXES = {
     "ix_chats_hinted": ("chats", ["device_id"], "hinted_at is not null"),
     "ix_policy_runs_syncing": ("policy_runs", ["policy_id"], "state = 'syncing'"),
     "ix_jobs_unanswered": ("jobs", ["device_id"], "state = 'queued' and intent is not null"),
+    "ix_jobs_state": ("jobs", ["state", "policy_id", "not_before"], None),
     "ix_jobs_finished_at": ("jobs", ["finished_at"], None),
     "ix_jobs_chat_id": ("jobs", ["chat_id"], None),
     "ix_run_candidates_chat_id": ("run_candidates", ["chat_id"], None),

@@ -106,6 +106,8 @@ Index(
     sqlite_where=text("state = 'queued' and intent is not null"),
     postgresql_where=text("state = 'queued' and intent is not null"),
 )
+# Counted at every scrape of the metrics, and by the report views.
+Index("ix_jobs_state", jobs.c.state, jobs.c.policy_id, jobs.c.not_before)
 Index("ix_jobs_finished_at", jobs.c.finished_at)
 Index("ix_jobs_chat_id", jobs.c.chat_id)
 Index("ix_jobs_policy_id_queued_at", jobs.c.policy_id, jobs.c.queued_at)
