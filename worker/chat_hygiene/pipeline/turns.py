@@ -38,7 +38,9 @@ class PausedError(Exception):
     """The device may not be called for longer than a walk waits."""
 
     def __init__(self, until: datetime) -> None:
-        super().__init__(f"the API asked for a pause until {until:%H:%M:%S} UTC; sync again then")
+        super().__init__(
+            f"it is left alone until {until:%H:%M:%S} UTC: the API asked for a pause, or kept failing; sync again then"
+        )
 
 
 class Turns:
