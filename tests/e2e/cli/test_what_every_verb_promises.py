@@ -18,6 +18,7 @@ VERBS = [
         "jobs show",
     ),
     *("debt list", "audit list", "audit export", "audit verify", "db upgrade", "db current", "db check"),
+    *("web", "webhooks register", "webhooks list"),
 ]
 
 
