@@ -27,6 +27,7 @@ WHOLE = {
     "whether calls are unanswered": ("ix_jobs_unanswered",),
     "when the first lease ends": ("ix_jobs_leases",),
     "which leases are over": ("ix_jobs_leases",),
+    "how many are due": ("ix_jobs_due",),
     "what waits": ("ix_jobs_due", "ix_jobs_leases"),
 }
 

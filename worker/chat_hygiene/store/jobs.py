@@ -221,12 +221,8 @@ def outcomes_since(session: Session, started: datetime) -> dict[str, int]:
 
 def count_due(session: Session, *, mine: ColumnElement[bool], before: datetime) -> int:
     """How many queued jobs are due before an instant."""
-    due = (
-        select(func.count())
-        .where(jobs.c.device_id == devices.c.id, _QUEUED, jobs.c.next_attempt_at < before, mine)
-        .scalar_subquery()
-    )
-    return sum(session.execute(select(due).select_from(devices)).scalars())
+    query = select(func.count()).where(_QUEUED, jobs.c.next_attempt_at < before, mine)
+    return session.execute(query).scalar_one()
 
 
 def count_waiting(session: Session, *, now: datetime) -> Waiting:
