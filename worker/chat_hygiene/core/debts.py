@@ -54,7 +54,7 @@ class Finding:
 def found(facts: ChatFacts | None, *, last_message_at: datetime | None) -> Finding:
     """The meaning of a read for a debt whose removed life ended with a message at `last_message_at`.
 
-    None stands for a 404: the platform has nothing to say, which settles nothing.
+    None stands for a 404, or an answer that cannot be read: the platform has nothing to say, which settles nothing.
     """
     if facts is None:
         return Finding(DebtState.OPEN)

@@ -6,6 +6,7 @@ nothing through one that is not. A fault of the number or the line costs no look
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 
@@ -106,9 +107,8 @@ async def _look_at_device(
             return report
         await pacer.call(device.id)
         facts = await reader.device(device.device)
+        # If it is offline by now, nothing is due on it any more.
         await asyncio.to_thread(_record_device, context, reader, facts)
-        if not facts.online:
-            return report
         after = 0
         while batch := await asyncio.to_thread(_take, context, device.id, due_at, after):
             for debt in batch:
@@ -130,13 +130,10 @@ async def _look(context: Context, reader: Reader, pacer: Pacer, debt: Debt) -> R
     await pacer.call(debt.device_id)
     read_at = context.clock()
     facts: ChatFacts | None = None
-    try:
+    # The number answered just now: what is refused or garbled is this chat, and nothing is said of it.
+    with suppress(NotFoundError, RefusedError, BadAnswerError):
         facts = await reader.chat(debt.device, debt.wid)
-    except (NotFoundError, RefusedError, BadAnswerError):
-        # The number answered just now: it is this chat of which nothing is said.
-        finding = Finding(DebtState.OPEN)
-    else:
-        finding = found(facts, last_message_at=debt.last_message_at)
+    finding = found(facts, last_message_at=debt.last_message_at)
     await asyncio.to_thread(_store, context, reader, debt, facts, finding, read_at)
     if finding.state is not DebtState.OPEN:
         _log.info(f"debt {finding.state}", job_id=debt.job_id, device=debt.device, chat_ref=debt.chat_ref)
