@@ -7,13 +7,13 @@ from support.command import verified
 from support.processes import until
 
 
-def test_a_due_policy_is_synced_evaluated_and_carried_out_without_any_command(deployment):
+def test_a_due_policy_is_synced_evaluated_and_carried_out_without_any_command(deployment, tmp_path):
     inbox.fill(deployment.world, 120, seed=41)
     doomed = inbox.doomed(deployment.world)
     deployment.make_due()
-    deleter = deployment.worker("-Q", "delete")
+    deleter = deployment.worker("-Q", "delete", CHAT_HYGIENE_HEARTBEAT_FILE=str(tmp_path / "deleter"))
     others = deployment.worker("-Q", "sync,evaluate,maintenance")
-    beat = deployment.beat()
+    beat = deployment.beat(CHAT_HYGIENE_HEARTBEAT_FILE=str(tmp_path / "beat"))
     until(
         lambda: deployment.states() == {"deleted": len(doomed)},
         "all that has to go is gone",
@@ -30,6 +30,9 @@ def test_a_due_policy_is_synced_evaluated_and_carried_out_without_any_command(de
     assert verified(deployment.env)
     parts = {"tick", "sync", "evaluate", "delete", "maintenance"}
     until(lambda: parts <= deployment.beats(), "every part gives a sign of life", deleter, others, beat)
+
+    assert (tmp_path / "deleter").exists(), "an executed task leaves no sign for the health check"
+    assert (tmp_path / "beat").exists(), "a message that went out leaves no sign for the health check"
 
     # `-Q delete` alone: one process is enough.
     assert '"at_once": 1' in deleter.said()

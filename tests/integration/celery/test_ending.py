@@ -25,7 +25,7 @@ ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect
 def test_no_call_is_lost_and_no_lease_is_left(deployment, sent, group):
     world = deployment.world
     world.slow_delete = 0.5
-    inbox.fill(world, 900, seed=43)
+    inbox.fill(world, 500, seed=43)
     doomed = inbox.doomed(world)
     deployment.make_due()
     worker = deployment.worker()

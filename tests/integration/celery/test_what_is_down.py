@@ -1,0 +1,56 @@
+"""A database or a service that cannot be reached: a task says so in one line and ends; the next one tries again."""
+
+import json
+import socket
+
+import pytest
+
+from chat_hygiene import celery_app, tasks
+from chat_hygiene.settings import load_settings
+from chat_hygiene.wiring.serving import Service
+from chat_hygiene.wiring.telling import configure_logs
+from support.command import QUICK
+
+KEYS = {name.removeprefix("CHAT_HYGIENE_").lower(): value for name, value in QUICK.items() if "KEY" in name}
+
+
+@pytest.fixture
+def nowhere():
+    """An address where connections are refused."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{taken.getsockname()[1]}"
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    services = []
+
+    def serve(**settings) -> None:
+        found = load_settings(api_token="token-of-the-tests", **KEYS, **settings)
+        configure_logs(found, level=20)
+        services.append(Service(found, stop=lambda: False))
+        monkeypatch.setattr(celery_app.app, "service", services[-1])
+
+    yield serve
+    for service in services:
+        service.close()
+
+
+@pytest.mark.parametrize("task", ["tick", "sync", "evaluate", "drain", "reconcile", "purge", "seal"])
+def test_no_database(task, serve, nowhere, capsys):
+    serve(database_url=f"postgresql://nobody@{nowhere}/none")
+    getattr(tasks, task)(*([1] if task == "evaluate" else []))
+    (line,) = capsys.readouterr().err.splitlines()
+    told = json.loads(line)
+    assert told["level"] == "warning"
+    assert told["event"].startswith("not done for now: the database none at 127.0.0.1")
+
+
+def test_no_api(serve, nowhere, database_url, capsys):
+    serve(database_url=database_url, api_url=f"http://{nowhere}/v1")
+    tasks.sync()
+    (line,) = capsys.readouterr().err.splitlines()
+    told = json.loads(line)
+    assert told["level"] == "warning"
+    assert told["event"].startswith("not done for now: ")
