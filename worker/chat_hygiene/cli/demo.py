@@ -1,5 +1,6 @@
 """`demo`: the whole job on the built-in fake of the service; leaves nothing behind, unless it is served to be tried."""
 
+import logging
 import os
 import secrets
 import shutil
@@ -131,6 +132,7 @@ def _account(folder: Path) -> Iterator[tuple["RunningServer", "Settings"]]:
     from chat_hygiene.providers.fake.believable import demo_world
     from chat_hygiene.providers.fake.server import serve
     from chat_hygiene.settings import load_settings
+    from chat_hygiene.wiring.telling import configure_logs
 
     for name in _exported():
         del os.environ[name]
@@ -139,7 +141,9 @@ def _account(folder: Path) -> Iterator[tuple["RunningServer", "Settings"]]:
         demo_folder.fill(folder, url=server.url, token=token)
         # The file says where the ledger is for somebody inside the folder; we are not.
         ledger = f"sqlite:///{folder / demo_folder.LEDGER}"
-        yield server, load_settings(_env_file=folder / ".env", database_url=ledger, actor="demo")
+        settings = load_settings(_env_file=folder / ".env", database_url=ledger, actor="demo")
+        configure_logs(settings, level=logging.WARNING)
+        yield server, settings
 
 
 def _exported() -> list[str]:
