@@ -176,7 +176,7 @@ def test_every_delete_goes_through_the_one_gate():
     assert callers == {
         "self._deleter.delete": {"pipeline/calls.py"},
         "calls.delete": {"pipeline/removal.py"},
-        "registry.open_deleter": {"wiring/running.py"},
+        "registry.open_deleter": {"wiring/running.py", "wiring/serving.py"},
     }
     source = (PACKAGE / "pipeline/removal.py").read_text(encoding="utf-8")
     assert source.index("gate.run") < source.index("await _call(context, calls, job, verdict,")
