@@ -5,11 +5,13 @@ import mmap
 import signal
 import sys
 import threading
+import warnings
 from typing import Any, NoReturn
 
 import structlog
 from celery import current_app, signals
 from celery.apps.worker import Worker
+from celery.exceptions import CPendingDeprecationWarning
 from celery.worker import consumer
 
 from chat_hygiene.core.errors import Exit, HygieneError
@@ -53,6 +55,8 @@ def _settings() -> Settings:
 def _log_our_way(**_: object) -> None:
     configure_logs(_settings(), level=logging.INFO)
     logging.captureWarnings(capture=True)
+    # Of a default that is to change in Celery 6, at every reconnection, although the setting is made.
+    warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
 
 
 def _size(conf: Any, options: dict[str, Any], **_: object) -> None:  # noqa: ANN401 - Celery's settings
