@@ -114,6 +114,11 @@ class Timetable:
         with self.context() as context:
             return tick.run(context, now=self.now)
 
+    def due_run(self) -> int:
+        """Time goes on to the next slot; the id of its run."""
+        self.now = self.now.replace(hour=3, minute=0) + (DAY if self.now.hour >= 3 else timedelta(0))
+        return self.tick().runs[-1]
+
     def evaluate(self, run_id: int) -> evaluate.Report | None:
         with self.context() as context:
             return evaluate.scheduled(context, run_id, now=self.now)

@@ -17,6 +17,7 @@ from chat_hygiene.providers.fake.server import serve
 from chat_hygiene.providers.fake.world import World
 from chat_hygiene.settings import load_settings
 from chat_policies import load
+from support.timetable import Timetable
 
 DEVICE = "5f0c1d2e3a4b5c6d7e8f9a0b"
 POLICY = """
@@ -152,3 +153,8 @@ def rig(database_url):
         rig = Rig(world, server.url.removesuffix("/v1"), database_url)
         world.now = rig.now
         yield rig
+
+
+@pytest.fixture
+def table(database_url):
+    return Timetable(database_url)
