@@ -98,7 +98,10 @@ def _end_well(sender: Worker, **_: object) -> None:
     if _interrupted.is_set() and ending():
         sender.exitcode = Exit.DONE
     service: serving.Service = current_app.service
-    service.close()
+    try:
+        service.close()
+    except HygieneError as error:
+        _log.warning(f"what was done last is sealed by the next worker: {error}")
 
 
 def _begin_as_child(**_: object) -> None:

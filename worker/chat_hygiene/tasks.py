@@ -97,6 +97,7 @@ def tick() -> None:
     late = None if found.late is None else round(found.late.total_seconds())
     _tell(bool(who), "tick", woken=len(who), late_seconds=late)
     wake(*who)
+    _service().ping()
 
 
 @_stage

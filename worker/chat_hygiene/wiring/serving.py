@@ -20,6 +20,7 @@ from chat_hygiene.pipeline.context import Context
 from chat_hygiene.pipeline.pacing import Pacer
 from chat_hygiene.providers import registry
 from chat_hygiene.providers.base import Reader
+from chat_hygiene.providers.ping import ping
 from chat_hygiene.settings import Settings
 from chat_hygiene.store import heartbeats, presence, runs
 from chat_hygiene.store.engine import reading
@@ -32,7 +33,7 @@ HORIZON = timedelta(seconds=15)
 """A drain sits out shorter waits; after longer ones the next tick wakes one."""
 SYNCS = 4
 """Devices that one process reads at once: the embedded process has to keep threads for everything else."""
-
+PING_EVERY = timedelta(minutes=1)
 
 T = TypeVar("T")
 
@@ -61,6 +62,7 @@ class Service:
         self._opening, self._draining, self._syncing = Lock(), Lock(), BoundedSemaphore(SYNCS)
         self._context: Context | None = None
         self._pid = 0
+        self._pinged: datetime | None = None
         self._open = ExitStack()
 
     def open(self) -> None:
@@ -68,10 +70,14 @@ class Service:
         self._ready()
 
     def close(self) -> None:
-        """Closes the ledger; the next call opens it again."""
+        """Seals what this process wrote and closes the ledger; the next call opens it again. Raises DatabaseError."""
         with self._opening:
-            self._context = None
-            self._open.close()
+            context, self._context = self._context, None
+            try:
+                if context is not None and self._pid == os.getpid():
+                    seal.run(context)
+            finally:
+                self._open.close()
 
     def tick(self) -> tick.Wake:
         """Claims the policies that are due, and looks what else is."""
@@ -166,6 +172,13 @@ class Service:
     def seal(self) -> int:
         """Seals what is not sealed yet; how many events."""
         return seal.run(self._ready())
+
+    def ping(self) -> None:
+        """Tells the dead man's switch, if there is one, that somebody looks at the schedules."""
+        now = self._clock()
+        if self._pinged is None or now - self._pinged >= PING_EVERY:
+            self._pinged = now
+            ping(self.settings)
 
     def beat(self, part: str) -> None:
         """Writes that `part` is alive."""
