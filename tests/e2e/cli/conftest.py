@@ -1,4 +1,7 @@
-"""The real command, as a child process with an environment of its own, against a served fake account."""
+"""The real command, as a child process with an environment of its own, against a served fake account.
+
+Most runs are forked from a warm process: importing costs more than what they do. At a terminal it starts afresh.
+"""
 
 import json
 import os
@@ -7,6 +10,7 @@ import re
 import select
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +22,7 @@ from chat_hygiene.clock import utc_now
 from chat_hygiene.providers.fake.believable import demo_world
 from chat_hygiene.providers.fake.server import RunningServer, serve
 from chat_hygiene.providers.fake.world import World
+from support.forking import Run
 from support.inbox import POLICIES
 
 COMMAND = Path(sys.executable).with_name("chat-hygiene")
@@ -34,6 +39,7 @@ class Command:
     """Runs `chat-hygiene` in `folder`; `settings` are CHAT_HYGIENE_ variables without the prefix."""
 
     folder: Path
+    forked: Run
     settings: dict[str, str] = field(default_factory=dict)
 
     def environment(self, **settings: str) -> dict[str, str]:
@@ -42,16 +48,10 @@ class Command:
         return kept | mine
 
     def __call__(self, *words: str, code: int = 0, **settings: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [COMMAND, *words],
-            cwd=self.folder,
-            env=self.environment(**settings),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        with tempfile.TemporaryDirectory() as away:
+            output, errors = Path(away, "out"), Path(away, "err")
+            returned = self.forked(list(words), self.environment(**settings), self.folder, output, errors)
+            done = subprocess.CompletedProcess(words, returned, output.read_text(), errors.read_text())
         self.check(words, code, done.returncode, done.stdout, done.stderr)
         return done
 
@@ -94,11 +94,11 @@ class Command:
 
 
 @pytest.fixture
-def command(tmp_path: Path) -> Command:
+def command(tmp_path: Path, forked: Run) -> Command:
     """The command in an empty folder, with a token and SQLite; there is no API to reach."""
     folder = tmp_path / "here"
     folder.mkdir()
-    return Command(folder, {"api_token": TOKEN, "api_url": "http://127.0.0.1:9/v1"})
+    return Command(folder, forked, {"api_token": TOKEN, "api_url": "http://127.0.0.1:9/v1"})
 
 
 @pytest.fixture

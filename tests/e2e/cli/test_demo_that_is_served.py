@@ -40,7 +40,7 @@ def until(process, words):
 def serving(command, *words):
     """The served demo while its account answers: its document, and the command in its folder with nothing set."""
     with started(command, "--json", *words) as process:
-        yield json.loads("".join(until(process, "}"))), Command(command.folder / FOLDER)
+        yield json.loads("".join(until(process, "}"))), Command(command.folder / FOLDER, command.forked)
         process.send_signal(signal.SIGINT)
         assert "The ledger stays" in process.communicate(timeout=20)[1]
         assert process.returncode == 0
