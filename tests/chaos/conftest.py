@@ -3,13 +3,16 @@
 import json
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from chaos.arena import Arena, arena
+
+T = TypeVar("T")
 
 FULL = os.environ.get("CHAOS") == "full"
 
@@ -26,6 +29,18 @@ class Row:
     double: int
     bad: int
     recovery: float | None = None
+
+
+def picked(every: Iterable[T], slice_: Iterable[T]) -> list[T]:
+    """What a test goes through: a few in the bounded slice, in full every one."""
+    return list(every if FULL else slice_)
+
+
+def note(**facts: object) -> None:
+    """Adds a line to the file that the table is made of, if there is to be one."""
+    if table := os.environ.get("CHAOS_TABLE"):
+        with Path(table).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(facts) + "\n")
 
 
 @pytest.fixture
@@ -57,9 +72,7 @@ def judged() -> Callable[..., None]:
         row = Row(
             scenario, ground.dialect, ground.kills, ground.live, len(verdict.lost), len(verdict.double), wrong, recovery
         )  # fmt: skip
-        if table := os.environ.get("CHAOS_TABLE"):
-            with Path(table).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(row)) + "\n")
+        note(**asdict(row))
         assert not verdict.sentences(), "\n".join(verdict.sentences())
         assert ground.live >= 0.9 * ground.kills, (
             f"only {ground.live} of {ground.kills} kills met a live lease"

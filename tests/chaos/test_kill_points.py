@@ -1,4 +1,7 @@
-"""SIGKILL at every named point between claim and commit, then `run` again: the job is finished, once."""
+"""SIGKILL of the real command at every named point, then `run` again: the job is finished, once.
+
+The points between claim and commit are met by `test_storms` too, in many worlds.
+"""
 
 import os
 import signal
@@ -10,7 +13,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from chaos.killer import POINTS
+from chaos.conftest import picked
+from chaos.killer import BETWEEN_CLAIM_AND_COMMIT, POINTS
 from support import inbox
 from support.command import apply, environment, run, verified
 from support.outside import Outside, serving
@@ -18,7 +22,9 @@ from support.outside import Outside, serving
 KILLER = Path(__file__).with_name("killer.py")
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize(
+    "point", picked(POINTS, [each for each in POINTS if each not in BETWEEN_CLAIM_AND_COMMIT])
+)
 def test_a_run_killed_there_is_finished_by_the_next(point, database_url, engine, tmp_path):
     world = Outside()
     inbox.fill(world, 60, seed=31)

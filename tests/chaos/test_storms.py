@@ -1,10 +1,9 @@
 """SIGKILL at random moments of a call, again and again, with something else going on each time."""
 
-import signal
-
 import pytest
 
 from chaos.arena import Arena
+from chaos.conftest import picked
 from chaos.killer import BETWEEN_CLAIM_AND_COMMIT
 from chaos.zygote import Worker
 
@@ -33,14 +32,14 @@ ALSO = {
 }
 
 
-@pytest.mark.parametrize("other", ALSO)
+@pytest.mark.parametrize("other", picked(ALSO, ("a second worker", "a new message")))
 def test_kills_at_random_moments_lose_double_and_wrong_nothing(other, ground, size, judged):
     ground.storm(size(5, 150), **ALSO[other])
     ground.edit(30)
     judged(f"SIGKILL at a random moment of a call: {other}", ground, ground.settle())
 
 
-@pytest.mark.parametrize("other", ALSO)
+@pytest.mark.parametrize("other", picked(ALSO, ("a hold", "an edited policy")))
 def test_kills_at_each_named_point_lose_double_and_wrong_nothing(other, ground, rng, size, judged):
     points = list(BETWEEN_CLAIM_AND_COMMIT) * size(1, 3)
     also = ALSO[other].get("also")
@@ -48,7 +47,7 @@ def test_kills_at_each_named_point_lose_double_and_wrong_nothing(other, ground, 
         ground.stock(80)
         companions = [ground.start() for _ in range(1, ALSO[other].get("workers", 1))]
         victim = ground.start(fuse=(point, rng.randint(1, 8)))
-        ground.killed(victim)
+        ground.killed(victim, at=point)
         if also is not None:
             also(ground, victim)
         for worker in companions:
@@ -60,13 +59,5 @@ def test_kills_at_each_named_point_lose_double_and_wrong_nothing(other, ground, 
 def test_a_frozen_worker_finds_its_job_taken_and_changes_nothing(ground, size, judged):
     """It sleeps beyond its lease; another worker reads the chat; then it wakes up with an old fence."""
     for _ in range(size(1, 10)):
-        ground.stock(30)
-        ambush = ground.ambush(calls=4, by=signal.SIGSTOP)
-        sleeper = ground.start()
-        assert ambush.struck.wait(60), sleeper.said()
-        thaw = ground.meet(ambush)
-        other = ground.start()
-        assert thaw.wait(60), other.said()
-        assert other.wait() == 0, other.said()
-        assert sleeper.wait() == 0, sleeper.said()
+        ground.oversleep()
     judged("SIGSTOP beyond the lease, then SIGCONT", ground, ground.settle())

@@ -114,10 +114,21 @@ class Zygote:
 
 
 @contextmanager
-def zygote(folder: Path) -> Iterator[Zygote]:
-    """A warm process for the length of the block; logs of its workers go to `folder`."""
+def zygote(folder: Path, tree: Path | None = None) -> Iterator[Zygote]:
+    """A warm process for the length of the block; logs of its workers go to `folder`.
+
+    With `tree` they run the product that lies there instead of the one under test.
+    """
+    env = dict(os.environ)
+    if tree is not None:
+        env["PYTHONPATH"] = os.pathsep.join(str(tree / each) for each in ("worker", "policies"))
     process = subprocess.Popen(
-        [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder
+        [sys.executable, __file__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        env=env,
     )
     warm = Zygote(process, folder)
     try:
