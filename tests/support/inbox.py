@@ -1,8 +1,9 @@
 """A made-up inbox for the outside server, the policies over it, and a plain-Python reading of what has to go."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 from support.outside import Outside
 
@@ -37,11 +38,33 @@ def fill(world: Outside, chats: int, *, seed: int, now: datetime | None = None) 
     add(world, range(chats), random.Random(seed), now=now)
 
 
-def add(world: Outside, numbers: Iterable[int], rng: random.Random, *, now: datetime | None = None) -> None:
+def fill_evenly(world: Outside, *, devices: int, going: int, staying: int, seed: int) -> None:
+    """So many devices, with exactly so many chats each that have to go and that have to stay."""
+    now, rng, numbers = datetime.now(UTC), random.Random(seed), count()
+    for number in range(devices):
+        device = f"5f0c1d2e3a4b5c6d7e8f{number:04x}"
+        world.add_device(device, f"Number {number}")
+        kept, wanted = world.chats[device], {True: going, False: staying}
+        while any(wanted.values()):
+            add(world, [next(numbers)], rng, now=now, devices=[device])
+            wid, chat = kept.popitem()
+            if wanted[goes(chat, now)]:
+                wanted[goes(chat, now)] -= 1
+                kept[wid] = chat
+
+
+def add(
+    world: Outside,
+    numbers: Iterable[int],
+    rng: random.Random,
+    *,
+    now: datetime | None = None,
+    devices: Sequence[str] = tuple(DEVICES),
+) -> None:
     """Chats of these numbers, each on one of the devices."""
     now = now or datetime.now(UTC)
     for number in numbers:
-        device = rng.choice(list(DEVICES))
+        device = rng.choice(devices)
         wid = f"4477009{number:05d}@{'g.us' if rng.random() < 0.1 else 'c.us'}"
         quiet = timedelta(days=rng.choice([3, 20, 29.9, 30.1, 45, 60, 90, 200]))
         chat = {

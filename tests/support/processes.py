@@ -1,7 +1,8 @@
-"""Real workers and beats, as processes, between a database, a server of the Redis protocol and an API."""
+"""Real workers, beats and web processes, between a database, a server of the Redis protocol and an API."""
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,11 +11,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 from sqlalchemy import Engine, text
 
 from support import inbox
 from support.brokers import Broker
-from support.command import apply
+from support.command import COMMAND, apply
 from support.outside import Outside
 
 PATIENCE = 90
@@ -26,15 +28,15 @@ class Process:
     """A process that leads a group of its own, with what it says in a file."""
 
     def __init__(self, words: list[str], env: dict[str, str], folder: Path) -> None:
-        self._file = folder / f"{len(list(folder.iterdir()))}.log"
-        with self._file.open("wb") as output:
+        self._file = folder / f"{len(list(folder.glob('*.log')))}.log"
+        with self._file.open("wb") as told, self._file.with_suffix(".out").open("wb") as output:
             self._process = subprocess.Popen(
                 words,
                 env=env,
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=output,
+                stdout=output,
+                stderr=told,
                 start_new_session=True,
             )
         self.pid = self._process.pid
@@ -94,6 +96,13 @@ class Deployment:
         worker = self.start(*CELERY, "worker", *words, **settings)
         until(lambda: "the worker is ready" in worker.said(), "a worker starts", worker)
         return worker
+
+    def web(self, **settings: str) -> tuple[Process, httpx.Client]:
+        """The web process on a free port, and a client of it."""
+        web = self.start(str(COMMAND), "web", CHAT_HYGIENE_WEB_PORT="0", **settings)
+        until(lambda: "listens on" in web.said(), "the web process listens", web)
+        url = re.search(r"http://[^; ]+", web.said())[0]
+        return web, self._processes.enter_context(httpx.Client(base_url=url, trust_env=False, timeout=30))
 
     def sql(self, statement: str) -> list[tuple]:
         with self._engine.begin() as connection:
