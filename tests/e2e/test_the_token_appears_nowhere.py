@@ -3,12 +3,9 @@
 import base64
 import json
 import socket
-import threading
 from datetime import timedelta
-from pathlib import Path
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote
 
-import psutil
 import pytest
 from sqlalchemy import text
 
@@ -17,33 +14,13 @@ from chat_hygiene.providers.fake import faults
 from chat_hygiene.providers.fake.believable import demo_world
 from chat_hygiene.providers.fake.faults import On
 from chat_hygiene.providers.fake.server import serve
+from support.canary import CANARY, arguments_while, assert_nowhere, remains
 from support.command import apply, environment
 from support.forking import forking
 from support.inbox import POLICIES
 
-# Spelled differently in a URL, in JSON and in base64.
-CANARY = 'Canary+7f/3a==~%41"token.5c96'
 ECHO = json.dumps({"status": 401, "message": f"bad key {CANARY}", "errorCode": CANARY}).encode()
 READ, WRITE = On(method="GET", times=None), On(method="DELETE", times=None)
-
-
-def spellings(secret: str) -> set[bytes]:
-    """The secret as it is and as it may be dressed: quoted, in JSON, in hex, in base64 at each of its three offsets."""
-    raw = secret.encode()
-    found = {
-        secret,
-        quote(secret, safe=""),
-        quote(secret),
-        quote_plus(secret),
-        json.dumps(secret)[1:-1],
-        raw.hex(),
-    }
-    for offset in range(3):
-        padded = b"x" * offset + raw
-        # Only what depends on the secret alone: not its first and last groups.
-        whole = slice(4 if offset else 0, len(padded) // 3 * 4)
-        found |= {code(padded).decode()[whole] for code in (base64.b64encode, base64.urlsafe_b64encode)}
-    return {each.encode() for each in found}
 
 
 def revoked(world):
@@ -161,46 +138,6 @@ def in_turn(scenarios):
     return pytest.mark.parametrize(("database_url", "name"), pairs, indirect=["database_url"])
 
 
-def arguments_while(folder: Path, work) -> bytes:
-    """The arguments of every process of ours while the work goes on: any other user can read them."""
-    seen, done = set(), threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.02):
-            for process in psutil.Process().children(recursive=True):
-                try:
-                    seen.update(process.cmdline())
-                except psutil.Error:
-                    continue
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        work()
-    finally:
-        done.set()
-        watcher.join()
-    return "\n".join(seen).encode()
-
-
-def remains(folder: Path, engine) -> bytes:
-    """Every file, and every value in the database."""
-    found = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
-    with engine.connect() as connection:
-        names = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
-        if engine.dialect.name == "sqlite":
-            names = "SELECT name FROM sqlite_master WHERE type IN ('table', 'view')"
-        for table in connection.execute(text(names)).scalars().all():
-            rows = connection.execute(text(f'SELECT * FROM "{table}"')).all()
-            found.append(repr([tuple(row) for row in rows]).encode())
-    return b"\n".join(found)
-
-
-def assert_nowhere(what: bytes, *, where: str) -> None:
-    shown = [spelling.decode() for spelling in spellings(CANARY) if spelling in what]
-    assert not shown, f"the token shows in {where}, as {shown}"
-
-
 def test_the_search_would_find_it():
     for dressed in (
         CANARY,
@@ -209,7 +146,7 @@ def test_the_search_would_find_it():
         base64.b64encode(f"user:{CANARY}".encode()).decode(),
         base64.b64encode(f"Token {CANARY}!".encode()).decode(),
     ):
-        with pytest.raises(AssertionError, match="the token shows"):
+        with pytest.raises(AssertionError, match="the API token shows"):
             assert_nowhere(dressed.encode(), where="a dress")
 
 
@@ -244,11 +181,10 @@ def test_when_something_of_ours_fails(name, run, database_url, engine, tmp_path)
 def fails(run, verb, expected, env, engine, folder):
     output = folder / "output.txt"
     codes = []
-    arguments = arguments_while(
-        folder, lambda: codes.append(run(WORDS[verb], {**env, **QUICKER}, folder, output))
-    )
+    with arguments_while() as arguments:
+        codes.append(run(WORDS[verb], {**env, **QUICKER}, folder, output))
     said = output.read_text()
     assert codes == [expected], said
-    assert_nowhere(arguments, where="the arguments of a process")
+    assert_nowhere("\n".join(arguments).encode(), where="the arguments of a process")
     assert_nowhere(output.read_bytes(), where=f"what the command says: {said}")
     assert_nowhere(remains(folder, engine), where="a file or the database")

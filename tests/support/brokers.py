@@ -82,6 +82,10 @@ class OwnBroker(Broker):
         """Goes on where `freeze` stopped it."""
         self._process.send_signal(signal.SIGCONT)
 
+    def written(self) -> bytes:
+        """Whatever was ever written to it, and its log."""
+        return b"\n".join(path.read_bytes() for path in self._home.rglob("*") if path.is_file())
+
     def _started(self) -> bool:
         words = f"--port {self.port} --bind 127.0.0.1 --dir {self._home} --appendonly yes --appendfsync no"
         with (self._home / "log").open("wb") as log:
