@@ -28,8 +28,10 @@ check: $(VENV)/.dev ## Style, types and layers
 bench: ## Measurements
 	@echo 'make bench: there are no measurements yet' >&2; exit 1
 
-chaos: $(VENV)/.dev ## The tests that kill processes at random moments
-	@$(BIN)/python -m pytest tests/chaos
+chaos: $(VENV)/.dev ## A thousand kills on each engine and every fault there is; writes docs/chaos.md
+	@mkdir -p build docs && rm -f build/chaos.jsonl
+	@CHAOS=full CHAOS_TABLE=$(CURDIR)/build/chaos.jsonl $(BIN)/python -m pytest -n 2 --dist worksteal tests/chaos; \
+	  tests=$$?; $(BIN)/python tests/chaos/report.py build/chaos.jsonl docs/chaos.md && exit $$tests
 
 lock: $(VENV)/.dev ## Newest versions that pyproject.toml allows, into the lock files
 	@$(LOCK) --group build --output-file requirements.lock

@@ -25,7 +25,7 @@ def die() -> None:
 def fuse(
     owner: object, name: str, *, before: bool = False, only: Callable[..., bool] = lambda *_, **__: True
 ):
-    """Dies at the NTH call of `owner.name` that `only` picks: before it, or after it returned."""
+    """Dies at the NTH call of `owner.name` that `only` picks: before it, or after it returned or raised."""
 
     def lay(nth: int) -> None:
         inner, count = getattr(owner, name), [0]
@@ -39,20 +39,22 @@ def fuse(
             last = due(args, kwargs)
             if last and before:
                 die()
-            result = inner(*args, **kwargs)
-            if last:
-                die()
-            return result
+            try:
+                return inner(*args, **kwargs)
+            finally:
+                if last:
+                    die()
 
         @functools.wraps(inner)
         async def call_async(*args, **kwargs):
             last = due(args, kwargs)
             if last and before:
                 die()
-            result = await inner(*args, **kwargs)
-            if last:
-                die()
-            return result
+            try:
+                return await inner(*args, **kwargs)
+            finally:
+                if last:
+                    die()
 
         setattr(owner, name, call_async if inspect.iscoroutinefunction(inner) else call)
 

@@ -34,7 +34,7 @@ ALSO = {
 
 @pytest.mark.parametrize("other", picked(ALSO, ("a second worker", "a new message")))
 def test_kills_at_random_moments_lose_double_and_wrong_nothing(other, ground, size, judged):
-    ground.storm(size(5, 150), **ALSO[other])
+    ground.storm(size(4, 170), **ALSO[other])
     ground.edit(30)
     judged(f"SIGKILL at a random moment of a call: {other}", ground, ground.settle())
 
