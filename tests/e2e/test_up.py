@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from support import inbox
 from support.command import COMMAND, environment, verified
 from support.outside import Outside, serving
-from support.processes import Deployment, Process, until
+from support.processes import ON_SQLITE, Deployment, Process, until
 
 
 @pytest.fixture
@@ -78,6 +78,7 @@ def test_a_policy_that_becomes_due_runs_without_any_command_also_when_stopped_in
     assert verified(deployment.env)
 
 
+@ON_SQLITE
 def test_the_second_signal_ends_it_at_once(deployment):
     world = deployment.world
     world.slow_delete = 20

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from support import inbox
-from support.processes import until
+from support.processes import ON_POSTGRESQL, until
 
 
 @pytest.fixture
@@ -28,6 +28,7 @@ print("went on")
 """
 
 
+@ON_POSTGRESQL
 def test_a_task_is_not_held_up_by_a_broker_that_is_gone(deployment, nobody, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", SEND],
@@ -40,6 +41,7 @@ def test_a_task_is_not_held_up_by_a_broker_that_is_gone(deployment, nobody, tmp_
     assert told["level"] == "warning"
 
 
+@ON_POSTGRESQL
 def test_everything_that_was_sent_and_lost_is_sent_again(deployment):
     inbox.fill(deployment.world, 60, seed=47)
     doomed = len(inbox.doomed(deployment.world))

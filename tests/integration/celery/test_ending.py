@@ -7,10 +7,7 @@ import pytest
 
 from support import inbox
 from support.command import verified
-from support.processes import until
-
-# Leases matter here, not SQL: one engine is enough for what costs seconds.
-ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+from support.processes import ON_POSTGRESQL, until
 
 
 @ON_POSTGRESQL

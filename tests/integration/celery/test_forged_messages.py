@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chat_hygiene.broker import understood
 from support import inbox
-from support.processes import until
+from support.processes import ON_POSTGRESQL, until
 
 TASKS = {"chat_hygiene.tick", "chat_hygiene.sync"}
 NOTHING = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
@@ -81,6 +81,7 @@ GARBAGE = [
 ]  # fmt: skip
 
 
+@ON_POSTGRESQL
 def test_a_worker_lives_through_a_flood_of_them_and_nothing_happens(deployment):
     inbox.fill(deployment.world, 20, seed=1)
     worker = deployment.worker()

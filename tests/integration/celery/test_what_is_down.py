@@ -47,7 +47,7 @@ def test_no_database(task, serve, nowhere, capsys):
     assert told["event"].startswith("not done for now: the database none at 127.0.0.1")
 
 
-def test_no_api(serve, nowhere, database_url, capsys):
+def test_no_api(database_url, serve, nowhere, capsys):
     serve(database_url=database_url, api_url=f"http://{nowhere}/v1")
     tasks.sync()
     (line,) = capsys.readouterr().err.splitlines()
