@@ -23,7 +23,9 @@ def spellings(secret: str) -> set[bytes]:
         quote(secret, safe=""),
         quote(secret),
         quote_plus(secret),
+        quote(secret, safe=" +"),  # as SQLAlchemy spells a password
         json.dumps(secret)[1:-1],
+        json.dumps(json.dumps(secret))[3:-3],
         raw.hex(),
     }
     for offset in range(3):
