@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
+import pytest
 from sqlalchemy import Engine, text
 
 from support import inbox
@@ -22,6 +23,9 @@ from support.outside import Outside
 PATIENCE = 90
 """Seconds until what has to come counts as missed: many times what it takes on a quiet machine."""
 CELERY = [sys.executable, "-m", "celery", "-A", "chat_hygiene.celery_app"]
+# For what starts processes and is no matter of SQL: it costs seconds, and one engine is enough.
+ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 class Process:
