@@ -12,6 +12,7 @@ import structlog
 from celery import current_app, signals
 from celery.apps.worker import Worker
 from celery.exceptions import CPendingDeprecationWarning
+from celery.utils.log import get_multiprocessing_logger
 from celery.worker import consumer
 
 from chat_hygiene.core.errors import Exit, HygieneError
@@ -57,6 +58,14 @@ def _log_our_way(**_: object) -> None:
     logging.captureWarnings(capture=True)
     # Of a default that is to change in Celery 6, at every reconnection, although the setting is made.
     warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
+    pool = get_multiprocessing_logger()
+    pool.propagate = True  # or a child that was killed is told in a line that is no JSON
+    pool.addFilter(_is_news)
+
+
+def _is_news(_record: logging.LogRecord) -> bool:
+    # The children of a group that is told to end end, too; whether the pool takes notice of it is a matter of luck.
+    return not ending()
 
 
 def _size(conf: Any, options: dict[str, Any], **_: object) -> None:  # noqa: ANN401 - Celery's settings

@@ -4,8 +4,9 @@ import json
 import socket
 
 import pytest
+from celery.utils.log import get_multiprocessing_logger
 
-from chat_hygiene import celery_app, tasks
+from chat_hygiene import celery_app, lifecycle, tasks
 from chat_hygiene.settings import load_settings
 from chat_hygiene.wiring.serving import Service
 from chat_hygiene.wiring.telling import configure_logs
@@ -54,3 +55,14 @@ def test_no_api(database_url, serve, nowhere, capsys):
     told = json.loads(line)
     assert told["level"] == "warning"
     assert told["event"].startswith("not done for now: ")
+
+
+def test_a_child_that_was_killed_is_told_in_one_line_unless_all_end(serve, capsys, monkeypatch):
+    serve()
+    lifecycle._log_our_way()
+    told = "Process %r pid:%r exited with %r"
+    get_multiprocessing_logger().error(told, "ForkPoolWorker-1", 7, "signal 9 (SIGKILL)")
+    monkeypatch.setattr(lifecycle, "ending", lambda: True)
+    get_multiprocessing_logger().error(told, "ForkPoolWorker-2", 8, "signal 15 (SIGTERM)")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["event"] == "Process 'ForkPoolWorker-1' pid:7 exited with 'signal 9 (SIGKILL)'"
