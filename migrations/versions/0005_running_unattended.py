@@ -15,6 +15,7 @@ COLUMNS = {
         ("sync_failed_at", Instant),
         ("sync_owner", sa.Text),
         ("sync_until", Instant),
+        ("gone_since", Instant),
     ),
     "chats": (("hinted_at", Instant),),
     "jobs": (("forced_by", sa.Text),),
@@ -26,6 +27,7 @@ INDEXES = {
     "ix_jobs_unanswered": ("jobs", ["device_id"], "state = 'queued' and intent is not null"),
     "ix_jobs_state": ("jobs", ["state", "policy_id", "not_before"], None),
     "ix_jobs_finished_at": ("jobs", ["finished_at"], None),
+    "ix_jobs_debt_age": ("jobs", ["debt_state", "debt_opened_at"], "debt_state is not null"),
     "ix_jobs_chat_id": ("jobs", ["chat_id"], None),
     "ix_run_candidates_chat_id": ("run_candidates", ["chat_id"], None),
 }

@@ -118,6 +118,14 @@ Index(
     sqlite_where=text("debt_state is not null"),
     postgresql_where=text("debt_state is not null"),
 )
+# The state is a column, not the condition: SQLite would not match a bound one with it.
+Index(
+    "ix_jobs_debt_age",
+    jobs.c.debt_state,
+    jobs.c.debt_opened_at,
+    sqlite_where=text("debt_state is not null"),
+    postgresql_where=text("debt_state is not null"),
+)
 
 
 # Written with each outcome, so that dashboards never count jobs.
