@@ -72,7 +72,10 @@ def test_a_fault_of_the_api_passes_and_every_chat_goes_once(fault, database_url,
                 break
     left = [wid for wid in wids if (chat := world.find(DEVICE, wid)) is not None and chat.on_platform]
     assert not left, f"{len(left)} chats are left, and the jobs are {states}"
-    assert states.total() == CHATS, f"{states} of {CHATS} chats"
+    # A chat that was hidden behind a false 404 comes back as another life of it.
+    with engine.connect() as connection:
+        lives = "select count(*) from jobs where state <> 'cancelled' group by chat_id, generation"
+        assert set(connection.execute(text(lives)).scalars()) == {1}, "a chat life has more than one outcome"
     assert set(states) <= {"deleted", "already_gone", "removed_locally"}, states
     shown: dict[str | None, bool] = defaultdict(bool)
     for seen in world.seen(route="chat"):
