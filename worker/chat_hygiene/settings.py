@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
+from dotenv import dotenv_values
 from pydantic import (
     BeforeValidator,
     Field,
@@ -23,6 +24,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 PREFIX = "CHAT_HYGIENE_"
+ENV_FILE = ".env"
 SECRETS = (
     "api_token",
     "pseudonym_key",
@@ -75,7 +77,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
-        env_file=".env",
+        env_file=ENV_FILE,
         env_file_encoding="utf-8",
         extra="ignore",
         frozen=True,
@@ -215,11 +217,15 @@ class SettingsError(Exception):
         self.problems = problems
 
 
-def _secret_files() -> dict[str, str]:
+def _secret_files(env_file: Path | str | None) -> dict[str, str]:
+    """What the files named by `*_FILE` hold. The environment is asked first: what it sets there is not in `.env`'s hand."""
+    in_file = {} if env_file is None else dotenv_values(env_file)
     found, problems = {}, []
     for name in SECRETS:
-        variable = f"{PREFIX}{name.upper()}_FILE"
-        if not (path := os.environ.get(variable)):
+        plain = f"{PREFIX}{name.upper()}"
+        variable = f"{plain}_FILE"
+        path = os.environ.get(variable, "" if os.environ.get(plain) else in_file.get(variable))
+        if not path:
             continue
         try:
             found[name] = Path(path).read_text(encoding="utf-8").strip()
@@ -233,7 +239,7 @@ def _secret_files() -> dict[str, str]:
 def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 - field values of Settings
     """Reads the environment, `.env` and secret files. Raises SettingsError with every problem at once."""
     try:
-        return Settings(**{**_secret_files(), **overrides})
+        return Settings(**{**_secret_files(overrides.get("_env_file", ENV_FILE)), **overrides})
     except ValidationError as error:
         problems = []
         for item in error.errors(include_input=False, include_url=False):

@@ -22,8 +22,10 @@ VERBS = [
         "debt write-off",
     ),
     *("debt list", "audit list", "audit export", "audit verify", "db upgrade", "db current", "db check"),
-    *("web", "webhooks register", "webhooks list"),
+    *("up", "worker", "beat", "web", "webhooks register", "webhooks list"),
 ]
+WITHOUT_JSON = {"policy schema", "worker", "beat"}
+"""It is JSON itself; they only log, and their log is JSON when nobody looks on."""
 
 
 def test_the_help_lists_every_verb_and_the_exit_codes(command):
@@ -40,7 +42,7 @@ def test_each_verb_has_a_help_and_takes_json(verb):
 
     shown = CliRunner().invoke(app, [*verb.split(), "--help"], env={"TERM": "dumb", "COLUMNS": "200"})
     assert shown.exit_code == 0
-    assert "--json" in shown.stdout or verb == "policy schema"
+    assert ("--json" in shown.stdout) is (verb not in WITHOUT_JSON)
     assert len(shown.stdout.split("Options")[0]) > 100
 
 
@@ -49,6 +51,12 @@ def test_the_help_loads_no_database_and_no_http_client():
         "import sys, chat_hygiene.cli; print({'sqlalchemy', 'httpx', 'pydantic_settings'} & set(sys.modules))"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
+
+
+def test_an_unknown_queue_is_told_with_the_queues_there_are(command):
+    said = command("worker", "--queues", "sync, bogus", code=2).stderr
+    assert "'bogus'" in said
+    assert "sync, evaluate, delete, maintenance" in said
 
 
 def test_an_unknown_verb_or_option_is_2(command):

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from chat_hygiene.cli import start
+from chat_hygiene.core.errors import UsageError
 
 
 def worker(
@@ -23,11 +24,18 @@ def worker(
 
     The same as `celery -A chat_hygiene.celery_app worker`. For everything in one process see `up`.
 
-    Exit codes: 0 ended as told, 3 a setting is invalid.
+    Exit codes: 0 ended as told, 2 an unknown queue, 3 a setting is invalid.
     """
+    from chat_hygiene.wiring.health import QUEUES
+
+    names = [name.strip() for name in queues.split(",")] if queues else []
+    if unknown := [name for name in names if name not in QUEUES]:
+        raise UsageError(
+            f"no queue is called {', '.join(map(repr, unknown))}", fix=f"there are {', '.join(QUEUES)}"
+        )
     _celery(
         "worker",
-        *(["--queues", queues] if queues else []),
+        *(["--queues", ",".join(names)] if names else []),
         *([] if concurrency is None else ["--concurrency", str(concurrency)]),
     )
 

@@ -1,4 +1,4 @@
-"""Working: sync, and the whole job once. Only here is a provider opened, and only `_drain` opens a deleter."""
+"""Working: sync, and the whole job once. A deleter is opened only by `_drain`, here, and for the tasks in `serving`."""
 
 import asyncio
 from collections.abc import Callable, Sequence
