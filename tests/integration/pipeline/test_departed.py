@@ -4,9 +4,17 @@ from datetime import timedelta
 
 import pytest
 
+from chat_hygiene.core.errors import BadAnswerError
 from chat_hygiene.pipeline import departed
+from chat_hygiene.providers.fake import faults
+from chat_hygiene.providers.fake.messages import json_answer
+from chat_hygiene.providers.fake.records import device_record
 from chat_hygiene.settings import JOB_DEADLINE
+from chat_hygiene.store import breakers
+from integration.pipeline.conftest import DEVICE
+from integration.pipeline.syncing import listed
 
+OTHER = "5f0c1d2e3a4b5c6d7e8f9a0c"
 LONG = JOB_DEADLINE + timedelta(hours=1)
 
 
@@ -18,8 +26,11 @@ def left(rig, *, for_: timedelta = LONG, **policy):
     rig.run()
     del rig.overrides["read_only"]
     assert rig.states() == {"queued": 1}
-    rig.sql("update devices set status = 'removed', session_status = null")
+    rig.world.add_device(device_record(OTHER, alias="Sales"))
+    rig.gone = rig.world.devices.pop(DEVICE)
+    listed(rig)
     rig.offset += for_
+    listed(rig)
 
 
 def close(rig):
@@ -59,7 +70,7 @@ def test_a_call_that_was_out_when_the_number_left_ends_so_too(rig):
         "update chats set status_updated_at = null",
         "update chats set generation = 2",
         "update jobs set next_attempt_at = '2126-01-01T00:00:00.000000Z'",
-        "update devices set status = 'operative'",
+        "update devices set status = 'operative' where id = 1",
     ],
 )
 def test_whatever_keeps_a_chat_at_the_gate_keeps_it_here(rig, keeps):
@@ -78,12 +89,51 @@ def test_a_number_that_left_only_lately_is_waited_for(rig):
     left(rig, for_=JOB_DEADLINE - timedelta(hours=1))
     assert close(rig) == 0
     rig.offset += timedelta(hours=2)
+    assert close(rig) == 0, "nobody asked again"
+    listed(rig)
     assert close(rig) == 1
+
+
+def odd_listing(rig, body):
+    """The account's next listing is this, whatever is true."""
+    rig.world.script(
+        faults.Fault(on=faults.On(route="devices"), acts=False, answer=json_answer(200, body)),
+    )
+
+
+def test_one_odd_listing_after_a_long_outage_of_ours_closes_nothing(rig):
+    left(rig, for_=timedelta(0))
+    rig.world.devices[DEVICE] = rig.gone
+    listed(rig)
+    rig.offset += LONG
+    odd_listing(rig, [rig.world.devices[OTHER]])
+    listed(rig)
+    assert rig.sql("select status from devices where id = 1") == [("removed",)]
+    assert close(rig) == 0
+    listed(rig)
+    rig.offset += LONG
+    assert close(rig) == 0
+    assert rig.sql("select gone_since from devices") == [(None,), (None,)]
+
+
+def test_an_account_that_lists_nothing_is_not_believed_while_a_number_is_in_use(rig):
+    listed(rig)
+    odd_listing(rig, [])
+    with pytest.raises(BadAnswerError, match="lists no numbers"):
+        listed(rig)
+    assert rig.sql("select status, gone_since from devices") == [("operative", None)]
+    rig.sql("update devices set blocked_reason = :why", why=breakers.GONE)
+    odd_listing(rig, [])
+    listed(rig)
+    ((status, gone_since),) = rig.sql("select status, gone_since from devices")
+    assert status == "removed", "its own route said 404 as well"
+    assert gone_since is not None
 
 
 def test_a_number_that_comes_back_shows_its_chats_again(rig):
     left(rig)
     close(rig)
+    rig.world.devices[DEVICE] = rig.gone
     rig.run()
     assert rig.sql("select generation from chats") == [(2,)]
     assert rig.sql("select count(*) from audit_events where kind = 'chat.resurrected'") == [(1,)]

@@ -9,10 +9,10 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.states import JobEvent
-from chat_hygiene.pipeline import gate, rules
+from chat_hygiene.pipeline import gate, readiness, rules
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.settings import JOB_DEADLINE
-from chat_hygiene.store import candidates, debts, moves, policies, switches
+from chat_hygiene.store import candidates, debts, heartbeats, moves, policies, switches
 from chat_hygiene.store.engine import reading
 from chat_hygiene.store.policies import StoredPolicy
 from chat_hygiene.store.tables import jobs
@@ -25,20 +25,27 @@ REASON = "device_gone"
 
 
 def run(context: Context, *, now: datetime) -> int:
-    """Closes due jobs of numbers that left the account longer than `JOB_DEADLINE` ago. Returns how many."""
+    """Closes due jobs of numbers that two listings of the account lack, at least `JOB_DEADLINE` apart. Returns how many.
+
+    No time counts in which nobody asked: after an outage of ours one odd answer closes nothing.
+    """
     with reading(context.sessions) as session:
-        waiting = candidates.policies_of_departed(session, gone_before=now - JOB_DEADLINE, now=now)
+        listed = heartbeats.chore_done_at(session, readiness.ACCOUNT)
+        if listed is None:
+            return 0
+        gone_before = min(listed, now) - JOB_DEADLINE
+        waiting = candidates.policies_of_departed(session, gone_before=gone_before, now=now)
     closed = 0
     for policy_id in waiting:
         for _ in range(BATCHES):
-            done = _close(context, policy_id, now=now)
+            done = _close(context, policy_id, gone_before, now=now)
             closed += done
             if done < BATCH:
                 break
     return closed
 
 
-def _close(context: Context, policy_id: int, *, now: datetime) -> int:
+def _close(context: Context, policy_id: int, gone_before: datetime, *, now: datetime) -> int:
     with context.sessions.begin() as session:
         switches.enter_gate(session)
         stored = policies.load_by_id(session, policy_id)
@@ -50,7 +57,7 @@ def _close(context: Context, policy_id: int, *, now: datetime) -> int:
             return 0
         # How fresh the facts are cannot count: they will never be fresher.
         ids = candidates.jobs_of_departed(
-            session, policy_id, compiled.matches(), gone_before=now - JOB_DEADLINE, now=now, limit=BATCH
+            session, policy_id, compiled.matches(), gone_before=gone_before, now=now, limit=BATCH
         )
         for job_id in ids:
             _remove(context, session, job_id, stored.version, now=now)

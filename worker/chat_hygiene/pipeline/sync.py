@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from secrets import token_hex
 
-from chat_hygiene.core.errors import ProviderError, RateLimitedError
+from chat_hygiene.core.errors import BadAnswerError, ProviderError, RateLimitedError
 from chat_hygiene.core.events import Event
 from chat_hygiene.pipeline.calls import note_fault
 from chat_hygiene.pipeline.context import Context
@@ -68,13 +68,21 @@ class Slice:
 
 
 async def list_devices(context: Context, reader: Reader, *, now: datetime) -> list[Device]:
-    """The account's numbers into `devices`. Raises ProviderError when they cannot be listed: then nothing was stored."""
+    """The account's numbers into `devices`. Raises ProviderError when they cannot be listed: then nothing was stored.
+
+    An empty list is not believed while a number is expected on it: what it says may end jobs for good.
+    """
     found = await reader.devices()
 
     def store() -> list[Device]:
         with context.sessions.begin() as session:
+            if not found and devices.any_expected(session, reader.name):
+                raise BadAnswerError(
+                    "the API lists no numbers at all, though some were in use: nothing was changed",
+                    fix="check that the API token is of the right account",
+                )
             ids = devices.record(session, reader.name, found, now=now)
-            devices.forget_missing(session, reader.name, ids)
+            devices.forget_missing(session, reader.name, ids, now=now)
             heartbeats.chore_done(session, "account", now=now)
             return devices.load(session, ids)
 

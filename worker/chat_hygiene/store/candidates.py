@@ -228,7 +228,7 @@ def open_jobs(session: Session, policy_id: int) -> list[tuple[int, str]]:
 
 
 def policies_of_departed(session: Session, *, gone_before: datetime, now: datetime) -> list[int]:
-    """Ids of the policies with due jobs on numbers that the account has not listed since before `gone_before`."""
+    """Ids of the policies with due jobs on numbers that the account's listings lack, the first before `gone_before`."""
     query = select(jobs.c.policy_id).where(_on_departed(gone_before, now)).distinct()
     return sorted(session.execute(query).scalars())
 
@@ -261,9 +261,7 @@ def jobs_of_departed(
 
 
 def _on_departed(gone_before: datetime, now: datetime) -> ColumnElement[bool]:
-    departed = select(devices.c.id).where(
-        devices.c.status == "removed", devices.c.last_seen_at <= gone_before
-    )
+    departed = select(devices.c.id).where(devices.c.status == "removed", devices.c.gone_since <= gone_before)
     return and_(
         jobs.c.device_id.in_(departed),
         jobs.c.state == JobState.QUEUED.value,

@@ -4,13 +4,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import func, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.facts import DeviceFacts
+from chat_hygiene.store.breakers import GONE
 from chat_hygiene.store.pseudonyms import mask_numbers
 from chat_hygiene.store.tables import devices
+from chat_hygiene.store.types import Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,7 @@ def record(session: Session, provider: str, found: Sequence[DeviceFacts], *, now
             "product": facts.product,
             "retention_policy": facts.retention_policy,
             "last_seen_at": now,
+            "gone_since": None,
         }
         if facts.online:
             values["last_online_at"] = now
@@ -122,10 +125,21 @@ def record(session: Session, provider: str, found: Sequence[DeviceFacts], *, now
     return [known[facts.device] for facts in found]
 
 
-def forget_missing(session: Session, provider: str, seen: Sequence[int]) -> None:
-    """A device that the account no longer lists is neither operative nor online."""
+def forget_missing(session: Session, provider: str, seen: Sequence[int], *, now: datetime) -> None:
+    """A device that the account no longer lists is neither operative nor online, and gone since the first such listing."""
+    gone_since = func.coalesce(devices.c.gone_since, literal(now, Instant()))
     session.execute(
         update(devices)
         .where(devices.c.provider == provider, devices.c.id.not_in(seen))
-        .values(status="removed", session_status=None)
+        .values(status="removed", session_status=None, gone_since=gone_since)
     )
+
+
+def any_expected(session: Session, provider: str) -> bool:
+    """Whether a device should be in the next listing: it was there in the last, and did not itself answer 404 since."""
+    query = select(devices.c.id).where(
+        devices.c.provider == provider,
+        devices.c.status == "operative",
+        devices.c.blocked_reason.is_distinct_from(GONE),
+    )
+    return session.execute(query.limit(1)).one_or_none() is not None
