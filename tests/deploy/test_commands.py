@@ -124,7 +124,7 @@ def scraped(port: str) -> str:
 
 
 def test_everything_comes_up_healthy_and_ends_warmly(stack):
-    names = ["beat", "worker", "deleter", "web"]
+    names = ["beat", "worker", "syncer", "deleter", "web"]
     with ExitStack() as running:
         processes = {name: running.enter_context(stack.started(name)) for name in names}
         unwell = {name: stack.healthy(name, process) for name, process in processes.items()}
@@ -189,8 +189,8 @@ def test_the_demo_runs_the_commands_that_production_runs():
     queue = {
         name: [each for each in SERVICES[name]["command"] if not each.isdigit()]
         for name in OURS
-        if "worker" in name or "deleter" in name or "beat" in name
+        if any(kind in name for kind in ("worker", "syncer", "deleter", "beat"))
     }
-    for name in ("beat", "worker", "deleter"):
+    for name in ("beat", "worker", "syncer", "deleter"):
         assert queue[f"demo-{name}"] == queue[name]
     assert SERVICES["demo"]["command"] == SERVICES["web"]["command"]

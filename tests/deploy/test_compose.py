@@ -14,6 +14,12 @@ from deploy.stack import BIN, COMPOSE, OURS, ROOT, SERVICES
 
 COMPOSED = [BIN / "docker-compose", "--file", ROOT / "docker-compose.yml"]
 ONE_SHOT = {"migrate", "demo-migrate", "report-role"}
+WORKERS = ("worker", "syncer", "deleter")
+
+
+def queues(name: str) -> list[str]:
+    command = SERVICES[name]["command"]
+    return command[command.index("-Q") + 1].split(",")
 
 
 @pytest.mark.parametrize("profiles", [[], ["demo"], ["observability"], ["demo", "observability"]])
@@ -86,6 +92,7 @@ def test_a_service_gets_the_secrets_that_it_reads_and_no_other(service):
 def test_only_what_calls_the_account_has_its_token():
     assert {name for name, service in SERVICES.items() if "api_token" in service.get("secrets", [])} == {
         "worker",
+        "syncer",
         "deleter",
     }
     for name in OURS:
@@ -139,18 +146,22 @@ def test_stopping_waits_longer_than_the_longest_call(name):
 
 
 def test_workers_start_when_the_schema_is_there():
-    for name in ("beat", "worker", "deleter", "web"):
+    for name in ("beat", *WORKERS, "web"):
         needs = SERVICES[name]["depends_on"]
         assert needs["migrate"]["condition"] == "service_completed_successfully"
         assert needs["postgres"]["condition"] == needs["redis"]["condition"] == "service_healthy"
 
 
 def test_every_queue_is_served_once():
-    served = []
-    for name in ("worker", "deleter"):
-        command = SERVICES[name]["command"]
-        served += command[command.index("-Q") + 1].split(",")
+    served = [queue for name in WORKERS for queue in queues(name)]
     assert sorted(served) == ["delete", "evaluate", "maintenance", "sync"]
+
+
+@pytest.mark.parametrize("prefix", ["", "demo-"])
+def test_what_is_long_holds_no_process_that_anything_short_waits_for(prefix):
+    served = [queues(f"{prefix}{name}") for name in WORKERS]
+    assert ["sync"] in served, "ticks wait behind the slices of a long sync"
+    assert ["delete"] in served, "ticks wait behind slices of deletions"
 
 
 def test_every_setting_that_the_services_set_is_one():
