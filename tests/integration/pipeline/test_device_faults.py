@@ -142,3 +142,14 @@ def test_the_calls_that_a_cancelled_job_did_not_need_are_given_back(queued):
     assert asked(queued, before) == [("GET", "chat")]
     ((tokens,),) = queued.sql("select tokens from devices")
     assert 2 <= tokens < 3
+
+
+def test_a_process_whose_first_answer_shows_that_the_clocks_are_apart_deletes_nothing(queued):
+    queued.world.script(faults.skewed(timedelta(days=3)))
+    for _ in range(2):
+        assert "apart" in drained(queued).stopped
+    assert queued.deleted() == []
+    assert queued.sql("select state, max(attempts), count(*) from jobs group by state") == [("queued", 0, 10)]
+    queued.world.clear_script()
+    queued.offset += timedelta(minutes=6)
+    assert drained(queued).worked == 10

@@ -24,6 +24,7 @@ from chat_hygiene.core.facts import ChatFacts, DeviceFacts
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.pipeline.pacing import CALLS_PER_JOB, Pacer
 from chat_hygiene.providers.base import Deleter, Reader
+from chat_hygiene.settings import MAX_CLOCK_SKEW
 from chat_hygiene.store import breakers, devices
 from chat_hygiene.store.devices import Device
 from chat_hygiene.store.engine import reading
@@ -51,6 +52,12 @@ class Answered:
 
     answer: Answer
     code: str | None = None
+
+
+def clocks_apart(reader: Reader) -> timedelta | None:
+    """By how much our clock and the API's differ, when that is too much to delete by either. None before its first answer."""
+    skew = reader.clock_skew
+    return None if skew is None or abs(skew) <= MAX_CLOCK_SKEW else abs(skew)
 
 
 def note_fault(
@@ -155,6 +162,11 @@ class Calls:
             raise await self._fault(job, error) from None
         await self._good(job, began)
         return facts
+
+    def check_clocks(self) -> None:
+        """Raises DeviceFaultError when our clock and the one of the last answer are too far apart to delete by either."""
+        if clocks_apart(self._reader) is not None:
+            raise DeviceFaultError("clocks apart", self._context.clock() + MAX_CLOCK_SKEW)
 
     async def device(self, job: Job) -> DeviceFacts:
         """The control read: the chat's device as it is now."""

@@ -14,12 +14,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement
 
 from chat_hygiene.pipeline import outlook, reconcile, removal
-from chat_hygiene.pipeline.calls import Calls, admitted
+from chat_hygiene.pipeline.calls import Calls, admitted, clocks_apart
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.pipeline.outlook import Outlook, Prospect
 from chat_hygiene.pipeline.pacing import CALLS_PER_JOB, Pacer
 from chat_hygiene.providers.base import Deleter, Reader
-from chat_hygiene.settings import MAX_CLOCK_SKEW
 from chat_hygiene.store import budgets, jobs
 from chat_hygiene.store.jobs import Job
 
@@ -135,9 +134,8 @@ class _Drain:
         return await asyncio.to_thread(outlook.look, self._context, mine=self._mine)
 
     def _stop_reason(self, view: Outlook) -> str | None:
-        skew = self._reader.clock_skew
-        if skew is not None and abs(skew) > MAX_CLOCK_SKEW:
-            return f"our clock and the API's are {abs(skew).total_seconds():.0f} s apart"
+        if (apart := clocks_apart(self._reader)) is not None:
+            return f"our clock and the API's are {apart.total_seconds():.0f} s apart"
         return None if view.stopped is None else f"stopped by {view.stopped}"
 
     async def _rest(self, until: datetime | None, over: Callable[[], bool]) -> None:

@@ -78,6 +78,8 @@ async def _remove(context: Context, calls: Calls, job: Job) -> bool:
         return True
     if (until := _still_out(context, job)) > context.clock():
         raise DeviceFaultError("an earlier call may still be at work", until)
+    # Drain asks before it claims, but its first answer may be this very read.
+    calls.check_clocks()
     verdict = await asyncio.to_thread(gate.run, context, job, facts, read_at=read_at, now=context.clock())
     if isinstance(verdict, gate.Refusal):
         if not verdict.waits:
