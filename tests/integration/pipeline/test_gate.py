@@ -1,10 +1,11 @@
 """The gate and the fence: what stands between a claimed job and the one call that cannot be undone."""
 
 import ast
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 import chat_hygiene
 from chat_hygiene import wiring
@@ -15,6 +16,9 @@ from chat_hygiene.providers import registry
 from chat_hygiene.providers.fake import faults
 from chat_hygiene.providers.fake.faults import On
 from chat_hygiene.store import jobs, moves
+from chat_hygiene.store.tables import chats
+from integration.pipeline.conftest import DEVICE, drained
+from integration.pipeline.syncing import queue, whole
 
 PACKAGE = Path(chat_hygiene.__file__).parent
 
@@ -100,6 +104,41 @@ def test_a_read_that_grew_old_before_the_call_is_read_again(rig):
     assert rig.run().outcomes == {"deleted": 1}
     calls = [seen.call.method for seen in rig.world.seen(wid=wid)]
     assert calls == ["GET", "GET", "DELETE", "GET"]
+
+
+def test_a_read_is_not_stored_over_a_newer_one_nor_deleted_by(rig, monkeypatch):
+    wid = rig.chat(1)
+    rig.apply()
+    whole(rig)
+    queue(rig)
+    passes = gate.run
+
+    def overtaken(*args, **kwargs):
+        """Between the read and the gate a sync stores a later answer, which shows a new message."""
+        with monkeypatch.context() as once:
+            once.setattr(gate, "run", passes)
+            rig.world.message_arrives(DEVICE, wid)
+            whole(rig)
+        return passes(*args, **kwargs)
+
+    monkeypatch.setattr(gate, "run", overtaken)
+    drained(rig, until=rig.now() + timedelta(seconds=2))
+    assert rig.deleted() == []
+    ((status, newest),) = rig.sql("select status, last_message_at from chats")
+    assert datetime.fromisoformat(str(newest)) > rig.now() - timedelta(minutes=1), "the newer answer stays"
+
+
+@pytest.mark.parametrize(("after", "passes"), [(0, True), (1, False)])
+@pytest.mark.parametrize("column", ["synced_at", "hinted_at"])
+def test_what_is_known_from_after_the_read_makes_the_job_read_again(rig, claimed, column, after, passes):
+    context, job, wid = claimed
+    now = context.clock()
+    newer = now + timedelta(milliseconds=after)
+    with context.sessions.begin() as session:
+        session.execute(update(chats).values({column: newer}))
+    found = gate.run(context, job, matching(context, wid), read_at=now, now=now)
+    assert found == (gate.Pass("whatsapp") if passes else gate.Refusal("read too old", waits=True))
+    assert rig.states() == {"sent": 1} if passes else {"queued": 1}
 
 
 @pytest.mark.parametrize("state", ["paused", "retired"])

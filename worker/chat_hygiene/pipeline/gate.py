@@ -63,8 +63,11 @@ def run(context: Context, job: Job, facts: ChatFacts, *, read_at: datetime, now:
         row = session.execute(select(job_rows).where(job_rows.c.id == job.id).with_for_update()).one()
         if row.fence != job.fence or row.state != "leased":
             return Refusal(None)
-        chats.store_read(session, job.chat_id, facts, now=read_at)
-        verdict, version = _verdict(context, session, job, read_at=read_at, now=now)
+        verdict: _Call | _Wait | str = _Wait("read too old", now + context.settings.retry_base_seconds)
+        version = row.version
+        # Never over what somebody else read later, or a webhook told of later: that is the newer truth.
+        if chats.store_read(session, job.chat_id, facts, read_at=read_at):
+            verdict, version = _verdict(context, session, job, read_at=read_at, now=now)
 
         def move(event: JobEvent, detail: Mapping[str, object], **values: object) -> None:
             moves.move(
