@@ -205,6 +205,27 @@ def test_a_hinted_chat_that_is_gone_or_cannot_be_read_loses_only_its_hint(rig):
     assert rig.sql("select blocked_reason, breaker_failures from devices") == [(None, 0)]
 
 
+def test_hinted_chats_whose_reads_always_fail_hold_nothing_up(rig):
+    bad, worse, good = fill(rig, 3)
+    whole(rig)
+    hinted(rig, DEVICE, bad, worse)
+    rig.offset += timedelta(seconds=1)
+    hinted(rig, DEVICE, good)
+    rig.world.script(*(faults.status(500, on=On(route="chat", wid=wid, times=None)) for wid in (bad, worse)))
+    rig.offset += timedelta(hours=25)
+    first = one_slice(rig)
+    assert (first.report.full, first.report.problem) == (True, None)
+    assert len(rig.world.seen(route="chat", wid=bad)) == 3
+    assert len(rig.world.seen(route="chat", wid=worse)) == 0, "its hint is answered by the listing"
+    assert rig.sql("select count(*) from chats where hinted_at is not null") == [(0,)]
+    hinted(rig, DEVICE, bad, worse)
+    rig.offset += timedelta(seconds=1)
+    hinted(rig, DEVICE, good)
+    assert [one_slice(rig).more for _ in range(3)] == [True, True, False]
+    assert len(rig.world.seen(route="chat", wid=good)) == 1
+    assert rig.sql("select breaker_failures, breaker_until, sync_failed_at from devices") == [(0, None, None)]
+
+
 def test_a_hint_that_comes_while_its_chat_is_read_is_followed_again(rig):
     (wid,) = fill(rig, 1)
     whole(rig)

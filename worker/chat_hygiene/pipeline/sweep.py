@@ -80,6 +80,7 @@ class Walk:
         """Reads up to `most` chats that a webhook named, in half of the walk's time. True: some are left.
 
         A chat that is not there, or cannot be read, loses its hint and nothing else: the sweeps judge what is missing.
+        One whose read fails again and again ends the reading of hints for now: the sweep must not wait behind it.
         """
 
         def take() -> list[tuple[int, str, datetime]]:
@@ -87,19 +88,24 @@ class Walk:
                 return hints.take(session, self.device.id, most + 1)
 
         waiting = await asyncio.to_thread(take)
-        for chat_id, wid, hinted_at in waiting[:most]:
+        for number, (chat_id, wid, hinted_at) in enumerate(waiting[:most], 1):
             if self._turns.half_over:
                 return True
             found: tuple[ChatFacts, ...] = ()
-            read_at = self.began
+            read_at, failing = self.began, False
             try:
                 read_at, facts = await self._ask(partial(self._reader.chat, self.device.device, wid))
                 found = (facts,)
             except (NotFoundError, RefusedError, BadAnswerError):
                 pass
+            except UnknownOutcomeError:
+                # Its device answered just now; if the line is at fault after all, the sweep meets it too.
+                failing = True
             await asyncio.to_thread(
                 self._store, found, read_at, self.device.sweep, followed=(chat_id, hinted_at)
             )
+            if failing:
+                return len(waiting) > number
         return len(waiting) > most
 
     async def complete(self) -> None:
