@@ -89,6 +89,52 @@ def test_a_service_gets_the_secrets_that_it_reads_and_no_other(service):
     assert set(re.findall(r"/run/secrets/(\w+)", text)) == set(service.get("secrets", []))
 
 
+LEDGER = {"database_url", "pseudonym_key", "audit_key"}
+READS = {
+    "beat": {"broker_url"},
+    "worker": {"broker_url", "api_token"} | LEDGER,
+    "web": {"webhook_token", "web_users"} | LEDGER,
+    "migrate": {"database_url"},
+}
+"""What each kind of process of ours makes use of. That nothing is lacking shows where they are run."""
+
+
+def test_a_process_of_ours_gets_the_secrets_that_it_makes_use_of_and_no_other():
+    fake = {"demo": "web", "demo-beat": "beat", **{f"demo-{name}": "worker" for name in WORKERS}}
+    reads = READS | dict.fromkeys(WORKERS, READS["worker"])
+    reads |= {name: READS[kind] - {"api_token"} for name, kind in fake.items()}
+    reads |= {"demo-api": set(), "demo-migrate": LEDGER}
+    assert {name: set(SERVICES[name].get("secrets", [])) for name in OURS} == reads
+
+
+def test_only_what_executes_or_sends_gives_the_sign_of_life_that_its_check_looks_at():
+    for name in OURS:
+        checks = "/tmp/heartbeat" in SERVICES[name].get("healthcheck", {}).get("test", [])
+        assert ("CHAT_HYGIENE_HEARTBEAT_FILE" in SERVICES[name].get("environment", {})) is checks, name
+
+
+@pytest.mark.parametrize("profile", ["", "demo"])
+def test_the_compose_binary_reads_each_environment_as_these_tests_do(profile):
+    done = subprocess.run(
+        [
+            *COMPOSED,
+            "--profile",
+            profile,
+            "config",
+            "--format",
+            "json",
+            "--no-interpolate",
+            "--no-env-resolution",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    for name, found in json.loads(done.stdout)["services"].items():
+        assert found.get("environment", {}) == SERVICES[name].get("environment", {}), name
+
+
 def test_only_what_calls_the_account_has_its_token():
     assert {name for name, service in SERVICES.items() if "api_token" in service.get("secrets", [])} == {
         "worker",
@@ -106,7 +152,7 @@ def test_the_demo_cannot_reach_the_account_or_the_real_database():
             assert service.get("network_mode") == "service:demo-api" or set(service["networks"]) == {"demo"}
             assert service.get("env_file", []) == [], f"{name} reads the real settings"
             assert not any(":" in each and not each.startswith("./") for each in service.get("volumes", []))
-            if "network_mode" in service:
+            if set(service.get("secrets", [])) >= LEDGER:
                 assert load_settings(
                     api_url=service["environment"]["CHAT_HYGIENE_API_URL"]
                 ).api_url.startswith("http://127.0.0.1:")
