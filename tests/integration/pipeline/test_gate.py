@@ -1,6 +1,7 @@
 """The gate and the fence: what stands between a claimed job and the one call that cannot be undone."""
 
 import ast
+import json
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import chat_hygiene
 from chat_hygiene import wiring
 from chat_hygiene.core.facts import ChatFacts
 from chat_hygiene.core.states import JobEvent
-from chat_hygiene.pipeline import gate, reconcile
+from chat_hygiene.pipeline import drain, gate, reconcile
 from chat_hygiene.providers import registry
 from chat_hygiene.providers.fake import faults
 from chat_hygiene.providers.fake.faults import On
@@ -124,7 +125,7 @@ def test_a_read_is_not_stored_over_a_newer_one_nor_deleted_by(rig, monkeypatch):
     monkeypatch.setattr(gate, "run", overtaken)
     drained(rig, until=rig.now() + timedelta(seconds=2))
     assert rig.deleted() == []
-    ((status, newest),) = rig.sql("select status, last_message_at from chats")
+    ((newest,),) = rig.sql("select last_message_at from chats")
     assert datetime.fromisoformat(str(newest)) > rig.now() - timedelta(minutes=1), "the newer answer stays"
 
 
@@ -139,6 +140,30 @@ def test_what_is_known_from_after_the_read_makes_the_job_read_again(rig, claimed
     found = gate.run(context, job, matching(context, wid), read_at=now, now=now)
     assert found == (gate.Pass("whatsapp") if passes else gate.Refusal("read too old", waits=True))
     assert rig.states() == {"sent": 1} if passes else {"queued": 1}
+
+
+@pytest.mark.parametrize("action", ["delete", "keep"])
+def test_a_policy_that_this_program_cannot_read_makes_the_jobs_wait_that_it_could_keep(rig, action):
+    rig.chat(1)
+    rig.apply(more="  - {name: keep-vip, action: keep, when: {labels: [vip]}}")
+    whole(rig)
+    queue(rig)
+    odd = json.dumps({"action": action, "nonsense": 1})
+    rig.sql(
+        "insert into policy_versions (policy_id, version, document, rule, created_by, created_at)"
+        " select policy_id, 2, :odd, rule, created_by, created_at from policy_versions"
+        " where policy_id = (select id from policies where action = :action)",
+        odd=odd,
+        action=action,
+    )
+    rig.sql("update policies set version = 2 where action = :action", action=action)
+    assert drained(rig) == drain.Report(0)
+    assert rig.states() == {"queued": 1}, "no worker dies of it, and no lease is left"
+    assert rig.deleted() == []
+    rig.sql("update policies set version = 1")
+    rig.offset += timedelta(hours=1)
+    drained(rig)
+    assert rig.states() == {"deleted": 1}
 
 
 @pytest.mark.parametrize("state", ["paused", "retired"])

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -25,6 +26,9 @@ from chat_hygiene.store.policies import StoredPolicy
 from chat_hygiene.store.tables import chats as chat_rows
 from chat_hygiene.store.tables import jobs as job_rows
 from chat_policies import Policy, UnknownDeviceError
+
+UNREADABLE = timedelta(hours=1)
+"""How long a job waits whose policy, or any keep-policy, this program cannot read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,11 @@ def run(context: Context, job: Job, facts: ChatFacts, *, read_at: datetime, now:
         version = row.version
         # Never over what somebody else read later, or a webhook told of later: that is the newer truth.
         if chats.store_read(session, job.chat_id, facts, read_at=read_at):
-            verdict, version = _verdict(context, session, job, read_at=read_at, now=now)
+            try:
+                verdict, version = _verdict(context, session, job, read_at=read_at, now=now)
+            except ValidationError:
+                # The job's policy or a keep-policy, perhaps of a newer program: what it says nobody here knows.
+                verdict = _Wait("unreadable policy", now + UNREADABLE)
 
         def move(event: JobEvent, detail: Mapping[str, object], **values: object) -> None:
             moves.move(

@@ -6,11 +6,13 @@ outcome was not read, and hands the job back, without counting an attempt, when 
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import structlog
+from pydantic import ValidationError
 from structlog.contextvars import bound_contextvars
 
 from chat_hygiene.core.decisions import (
@@ -135,7 +137,9 @@ async def _call(context: Context, calls: Calls, job: Job, passed: gate.Pass, *, 
 
 
 def _past(context: Context, job: Job, *, online: bool = False) -> Past:
-    with reading(context.sessions) as session:
+    options = None
+    # One that this program cannot read allows nothing.
+    with reading(context.sessions) as session, suppress(ValidationError):
         options = policies.load_by_id(session, job.policy_id).policy.delete
     return Past(
         attempts=job.attempts + 1,
