@@ -1,19 +1,26 @@
 """Debts: chats that were removed here are looked for in WhatsApp until that is settled, or has been tried for long enough.
 
 A look is one read of the chat, paid for by its number's budget, and made only while the number is online: WhatsApp says
-nothing through one that is not. A fault of the number or the line costs no look.
+nothing through one that is not. A fault of the number or the line costs no look. Each debt is claimed before it is read,
+so that rounds at once look at none of them twice; one whose read fails is left alone for as long as a claim lasts, so
+that the others have their turn.
 """
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
 from chat_hygiene.core.debts import DebtState, Finding, found
-from chat_hygiene.core.errors import BadAnswerError, NotFoundError, ProviderError, RefusedError
+from chat_hygiene.core.errors import (
+    BadAnswerError,
+    NotFoundError,
+    ProviderError,
+    RefusedError,
+    UnknownOutcomeError,
+)
 from chat_hygiene.core.facts import ChatFacts, DeviceFacts
 from chat_hygiene.pipeline.calls import admitted, note_fault
 from chat_hygiene.pipeline.context import Context
@@ -26,7 +33,9 @@ from chat_hygiene.store.devices import Device
 from chat_hygiene.store.engine import reading
 
 BATCH = 100
+"""Of debts that are too old."""
 SIDE_BY_SIDE = 8
+CLAIM = timedelta(hours=1)
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -100,8 +109,6 @@ async def _look_at_device(
     report = Report()
     if over():
         return Report(more=True)
-    if not await admitted(context, reader, device.id, pacer=pacer):
-        return report
     try:
         if not await admitted(context, reader, device.id, pacer=pacer):
             return report
@@ -109,30 +116,39 @@ async def _look_at_device(
         facts = await reader.device(device.device)
         # If it is offline by now, nothing is due on it any more.
         await asyncio.to_thread(_record_device, context, reader, facts)
-        after = 0
-        while batch := await asyncio.to_thread(_take, context, device.id, due_at, after):
-            for debt in batch:
-                if over():
-                    report.more = True
-                    return report
-                if not await admitted(context, reader, device.id, pacer=pacer):
-                    return report
-                report.add(await _look(context, reader, pacer, debt))
-            after = batch[-1].job_id
+        while await asyncio.to_thread(_due, context, device.id, due_at):
+            if over():
+                report.more = True
+                return report
+            if not await admitted(context, reader, device.id, pacer=pacer):
+                return report
+            await pacer.call(device.id)
+            debt = await asyncio.to_thread(_claim, context, device.id, due_at)
+            if debt is None:
+                await asyncio.to_thread(pacer.give_back, device.id, 1)
+                return report
+            report.add(await _look(context, reader, debt, due_at))
     except ProviderError as error:
         fault = await asyncio.to_thread(note_fault, context, device.id, error)
         _log.info("debts cannot be looked at", device=device.device, reason=fault.reason)
     return report
 
 
-async def _look(context: Context, reader: Reader, pacer: Pacer, debt: Debt) -> Report:
-    """One look. Raises ProviderError when the number or the line is at fault."""
-    await pacer.call(debt.device_id)
+async def _look(context: Context, reader: Reader, debt: Debt, due_at: datetime) -> Report:
+    """One look. Raises ProviderError when the number or the line is at fault, or may be."""
     read_at = context.clock()
     facts: ChatFacts | None = None
-    # The number answered just now: what is refused or garbled is this chat, and nothing is said of it.
-    with suppress(NotFoundError, RefusedError, BadAnswerError):
+    try:
         facts = await reader.chat(debt.device, debt.wid)
+    except (NotFoundError, RefusedError, BadAnswerError):
+        # The number answered just now: what is refused or garbled is this chat, and nothing is said of it.
+        pass
+    except UnknownOutcomeError:
+        # Its claim stands: should it be this chat, the next look is at another.
+        raise
+    except ProviderError:
+        await asyncio.to_thread(_hand_back, context, debt, due_at)
+        raise
     finding = found(facts, last_message_at=debt.last_message_at)
     await asyncio.to_thread(_store, context, reader, debt, facts, finding, read_at)
     if finding.state is not DebtState.OPEN:
@@ -154,6 +170,8 @@ def _store(
 ) -> None:
     now, actor = context.clock(), context.actor
     with context.sessions.begin() as session:
+        # First, while the debt is open: a new life of the chat supersedes it.
+        debts.looked(session, debt, finding, now=now, actor=actor)
         if facts is not None and facts.status != "removed":
             # It is on the platform again: there is one place that makes a new life of that.
             (device,) = devices.load(session, [debt.device_id])
@@ -166,14 +184,23 @@ def _store(
                 sweep=device.sweep,
                 actor=actor,
             )
-        debts.looked(session, debt, finding, now=now, actor=actor)
         if facts is not None:
             breakers.good_call(session, debt.device_id, now=now, actor=actor)
 
 
-def _take(context: Context, device_id: int, due_at: datetime, after: int) -> list[Debt]:
+def _due(context: Context, device_id: int, due_at: datetime) -> bool:
     with reading(context.sessions) as session:
-        return debts.take(session, device_id, now=due_at, after=after, limit=BATCH)
+        return debts.due_on(session, device_id, now=due_at)
+
+
+def _claim(context: Context, device_id: int, due_at: datetime) -> Debt | None:
+    with context.sessions.begin() as session:
+        return debts.claim(session, device_id, now=due_at, until=context.clock() + CLAIM)
+
+
+def _hand_back(context: Context, debt: Debt, due_at: datetime) -> None:
+    with context.sessions.begin() as session:
+        debts.plan(session, debt, at=due_at)
 
 
 def _record_device(context: Context, reader: Reader, facts: DeviceFacts) -> None:

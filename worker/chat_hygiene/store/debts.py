@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.debts import ABANDONED_AFTER, MOVES, DebtState, Finding, next_look
 from chat_hygiene.core.events import Event
 from chat_hygiene.store import audit
 from chat_hygiene.store.tables import chats, devices, jobs, policies
-from chat_hygiene.store.types import Instant
 
 _EVENTS = {
     DebtState.SETTLED: Event.DEBT_SETTLED,
@@ -115,15 +114,17 @@ def owed(session: Session, chat_id: int) -> bool:
 
 
 def looked(session: Session, debt: Debt, finding: Finding, *, now: datetime, actor: str) -> None:
-    """Stores what a look showed: proof settles every debt of the chat, anything else plans the next look."""
+    """Stores what a look showed: proof settles every debt of the chat, anything else plans the next look.
+
+    Of a debt that was closed meanwhile it says nothing, unless it proves more.
+    """
     looks = debt.probes + 1
     # The chat first, as everywhere; the debt may be closed by now, by an operator or because the chat is back.
     session.execute(select(chats.c.id).where(chats.c.id == debt.chat_id).with_for_update()).one()
-    again = literal(next_look(looks, now), Instant())
-    changes: dict[str, Any] = {"debt_probes": looks, "debt_next_probe_at": case((_OPEN, again))}
+    changes: dict[str, Any] = {"debt_probes": looks, "debt_next_probe_at": next_look(looks, now)}
     if finding.whatsapp_state is not None:
         changes["whatsapp_state"] = finding.whatsapp_state
-    session.execute(update(jobs).where(jobs.c.id == debt.job_id).values(changes))
+    session.execute(update(jobs).where(jobs.c.id == debt.job_id, _OPEN).values(changes))
     if finding.state is not DebtState.OPEN:
         close(
             session,
@@ -153,19 +154,35 @@ def due_by_device(session: Session, *, now: datetime) -> list[int]:
     return sorted(session.execute(query).scalars())
 
 
-def take(session: Session, device_id: int, *, now: datetime, after: int = 0, limit: int) -> list[Debt]:
-    """Debts of one device to look at now, by job id from beyond `after`."""
+def due_on(session: Session, device_id: int, *, now: datetime) -> bool:
+    """Whether a debt of this device can be looked for now."""
+    look = exists(_lookable(now).where(jobs.c.device_id == device_id).with_only_columns(jobs.c.id))
+    return bool(session.execute(select(look)).scalar_one())
+
+
+def claim(session: Session, device_id: int, *, now: datetime, until: datetime) -> Debt | None:
+    """The debt of this device that has been due for longest, for one looker: nobody else gets it before `until`."""
     query: Select[Any] = (
         _lookable(now)
-        .where(jobs.c.device_id == device_id, jobs.c.id > after)
+        .where(jobs.c.device_id == device_id)
         .with_only_columns(
             *(jobs.c.id, jobs.c.chat_id, jobs.c.device_id, devices.c.device, chats.c.wid),
             *(jobs.c.chat_ref, jobs.c.debt_probes, _LAST_MESSAGE_AT),
         )
-        .order_by(jobs.c.id)
-        .limit(limit)
+        .order_by(jobs.c.debt_next_probe_at, jobs.c.id)
+        .limit(1)
+        .with_for_update(of=jobs, skip_locked=True)
     )
-    return [Debt(*row) for row in session.execute(query)]
+    if (row := session.execute(query).one_or_none()) is None:
+        return None
+    debt = Debt(*row)
+    plan(session, debt, at=until)
+    return debt
+
+
+def plan(session: Session, debt: Debt, *, at: datetime) -> None:
+    """The next look at a debt that is still open."""
+    session.execute(update(jobs).where(jobs.c.id == debt.job_id, _OPEN).values(debt_next_probe_at=at))
 
 
 def too_old(session: Session, *, now: datetime, limit: int) -> list[tuple[int, int]]:
