@@ -16,6 +16,7 @@ COLUMNS = {
         ("sync_owner", sa.Text),
         ("sync_until", Instant),
         ("gone_since", Instant),
+        ("online_since", Instant),
     ),
     "chats": (("hinted_at", Instant),),
     "jobs": (("forced_by", sa.Text),),

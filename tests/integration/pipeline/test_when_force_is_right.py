@@ -10,7 +10,7 @@ import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from chat_hygiene.core.decisions import Answer, Intent, Past, Rules, Sight, decide
 from chat_hygiene.core.facts import ChatFacts
@@ -18,7 +18,9 @@ from chat_hygiene.pipeline import gate
 from chat_hygiene.providers.fake import faults
 from chat_hygiene.providers.fake.faults import On
 from chat_hygiene.store import jobs
-from integration.pipeline.conftest import DEVICE
+from chat_hygiene.store.tables import devices
+from integration.pipeline.conftest import DEVICE, drained
+from integration.pipeline.syncing import listed, queue, whole
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 RULES = Rules(5, timedelta(hours=48), timedelta(seconds=30), timedelta(seconds=600))
@@ -149,6 +151,45 @@ def matching(now, wid):
     return ChatFacts(
         wid, kind="chat", status="resolved", status_updated_at=ago, last_message_at=ago, last_inbound_at=ago
     )
+
+
+# What happened in the three days between a job's first failure and its next.
+MEANWHILE = ("online", "offline", "nobody looked")
+
+
+@pytest.mark.parametrize("meanwhile", MEANWHILE)
+@pytest.mark.parametrize("counted", [True, False])
+def test_the_deadline_runs_from_a_counted_failure_and_only_while_the_number_is_online(
+    rig, counted, meanwhile
+):
+    rig.overrides["retry_base_seconds"] = 3600
+    rig.chat(1)
+    rig.apply()
+    whole(rig)
+    queue(rig)
+    delete = On(method="DELETE")
+    if counted:
+        rig.world.script(faults.status(409, on=delete))
+    else:
+        rig.world.script(
+            faults.before(lambda: rig.world.set_session(DEVICE, "offline"), on=delete),
+            faults.status(500, on=delete),
+        )
+    drained(rig)
+    assert rig.sql("select attempts, force from jobs") == [(int(counted), False)]
+    rig.world.set_session(DEVICE, "offline" if meanwhile == "offline" else "online")
+    listed(rig)
+    rig.offset += 3 * DAY
+    if meanwhile == "online":
+        with rig.ledger() as ledger, ledger.context.sessions.begin() as session:
+            session.execute(update(devices).values(last_online_at=rig.now() - timedelta(minutes=15)))
+    rig.world.set_session(DEVICE, "online")
+    listed(rig)
+    rig.world.script(faults.status(409, on=delete))
+    drained(rig)
+    forced = counted and meanwhile == "online"
+    assert bodies(rig)[2:] == ([{"whatsapp": True, "force": True}] if forced else [])
+    assert rig.states() == {"removed_locally" if forced else "queued": 1}
 
 
 def go_offline(rig, for_, **policy):

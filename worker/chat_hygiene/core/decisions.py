@@ -67,7 +67,7 @@ class Past:
     attempts: int
     refused_at: datetime | None
     failing_since: datetime
-    """When its first failure was: waiting for a device is not failing."""
+    """When its first counted failure was, or later: since when the device is online. Waiting for one is not failing."""
     may_force: bool
     """The policy allows a forced local removal."""
     earlier: Intent | None

@@ -34,7 +34,7 @@ from chat_hygiene.pipeline import gate
 from chat_hygiene.pipeline.calls import Answered, Calls, DeviceFaultError, UnreadableError
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.settings import JOB_DEADLINE, MAX_ATTEMPTS, MAX_READ_AGE
-from chat_hygiene.store import debts, jobs, moves, policies
+from chat_hygiene.store import debts, devices, jobs, moves, policies
 from chat_hygiene.store.engine import reading
 from chat_hygiene.store.jobs import Job
 
@@ -138,13 +138,17 @@ async def _call(context: Context, calls: Calls, job: Job, passed: gate.Pass, *, 
 
 def _past(context: Context, job: Job, *, online: bool = False) -> Past:
     options = None
-    # One that this program cannot read allows nothing.
-    with reading(context.sessions) as session, suppress(ValidationError):
-        options = policies.load_by_id(session, job.policy_id).policy.delete
+    with reading(context.sessions) as session:
+        (device,) = devices.load(session, [job.device_id])
+        # A policy that this program cannot read allows nothing.
+        with suppress(ValidationError):
+            options = policies.load_by_id(session, job.policy_id).policy.delete
+    # While its number was away, or nobody looked, the chat did not fail.
+    failing = job.first_failed_at and device.online_since and max(job.first_failed_at, device.online_since)
     return Past(
         attempts=job.attempts + 1,
         refused_at=job.refused_at,
-        failing_since=job.first_failed_at or context.clock(),
+        failing_since=failing or context.clock(),
         may_force=options is not None and options.force_local,
         earlier=job.intent,
         device_online=online,
@@ -171,7 +175,10 @@ async def _settle(
             values |= debts.opening(_reason(job, decision.debt_reason), now=now)
     else:
         values |= {"error_class": decision.error, "error_code": answered.code if answered else None}
-        values |= {"first_failed_at": job.first_failed_at or now, "last_failed_at": now}
+        values["last_failed_at"] = now
+        if attempts > job.attempts:
+            # What counts no attempt does not start the deadline either.
+            values["first_failed_at"] = job.first_failed_at or now
         values |= {"refused_at": decision.refused_at, "force": job.force or decision.force_next}
         if answered is not None and not answered.answer.may_have_acted:
             values |= _before(job)

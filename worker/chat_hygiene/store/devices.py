@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, literal, select, update
+from sqlalchemy import case, func, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -14,10 +14,17 @@ from chat_hygiene.store.pseudonyms import mask_numbers
 from chat_hygiene.store.tables import devices
 from chat_hygiene.store.types import Instant
 
+UNSEEN = timedelta(hours=1)
+"""Between two looks further apart than this a number may have been offline."""
+
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """One row, as the pipeline needs it."""
+    """One row, as the pipeline needs it.
+
+    Attributes:
+        online_since: since when every look found it online, and none was further from the next than `UNSEEN`.
+    """
 
     id: int
     device: str
@@ -27,6 +34,7 @@ class Device:
     product: str | None
     retention_policy: str | None
     last_online_at: datetime | None
+    online_since: datetime | None
     last_seen_at: datetime | None
     sweep: int
     sweep_started_at: datetime | None
@@ -107,9 +115,15 @@ def record(session: Session, provider: str, found: Sequence[DeviceFacts], *, now
             "retention_policy": facts.retention_policy,
             "last_seen_at": now,
             "gone_since": None,
+            "online_since": None,
         }
         if facts.online:
-            values["last_online_at"] = now
+            seen = devices.c.last_online_at >= now - UNSEEN
+            since = func.coalesce(devices.c.online_since, literal(now, Instant()))
+            values |= {
+                "last_online_at": now,
+                "online_since": case((seen, since), else_=literal(now, Instant())),
+            }
         if facts.device in known:
             session.execute(update(devices).where(devices.c.id == known[facts.device]).values(values))
         else:
@@ -117,7 +131,11 @@ def record(session: Session, provider: str, found: Sequence[DeviceFacts], *, now
             insert = (postgresql if session.get_bind().dialect.name == "postgresql" else sqlite).insert
             row = session.execute(
                 insert(devices)
-                .values(provider=provider, device=facts.device, **values)
+                .values(
+                    provider=provider,
+                    device=facts.device,
+                    **values | {"online_since": now if facts.online else None},
+                )
                 .on_conflict_do_update(index_elements=["provider", "device"], set_=values)
                 .returning(devices.c.id)
             )
@@ -131,7 +149,7 @@ def forget_missing(session: Session, provider: str, seen: Sequence[int], *, now:
     session.execute(
         update(devices)
         .where(devices.c.provider == provider, devices.c.id.not_in(seen))
-        .values(status="removed", session_status=None, gone_since=gone_since)
+        .values(status="removed", session_status=None, online_since=None, gone_since=gone_since)
     )
 
 

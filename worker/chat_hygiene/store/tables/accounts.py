@@ -20,6 +20,7 @@ devices = Table(
     Column("last_seen_at", Instant),
     # The first listing of the account that lacked it; NULL while it is listed.
     Column("gone_since", Instant),
+    Column("online_since", Instant),
     # A full sweep in progress: its number, when it began, the next page. NULL page: none is open.
     Column("sweep", Integer, nullable=False, server_default="0"),
     Column("sweep_started_at", Instant),
