@@ -6,7 +6,7 @@ import pickle
 from random import Random
 from uuid import uuid4
 
-NAMES = ("tick", "sync", "evaluate", "drain", "reconcile", "seal", "purge", "heartbeat")
+NAMES = ("tick", "sync", "evaluate", "drain", "reconcile", "look_at_debts", "seal", "purge", "heartbeat")
 
 
 def forgery(rng: Random) -> bytes:

@@ -25,6 +25,8 @@ ROUTES = {
     "evaluate": "evaluate",
     "drain": "delete",
     "reconcile": "maintenance",
+    # Reads, and slow ones: what keeps the rest in order does not wait behind them.
+    "look_at_debts": "sync",
     "purge": "maintenance",
     "seal": "maintenance",
 }
@@ -92,6 +94,7 @@ def tick() -> None:
         *(evaluate.s(run) for run in found.runs),
         *([drain.s()] if found.drain else []),
         *([reconcile.s()] if found.reconcile else []),
+        *([look_at_debts.s()] if found.debts else []),
         *([purge.s()] if found.purge else []),
     ]
     late = None if found.late is None else round(found.late.total_seconds())
@@ -161,12 +164,20 @@ def drain() -> None:
 
 @_stage
 def reconcile() -> None:
-    """Takes back what dead workers left, and looks at the debts that are due."""
+    """Takes back what dead workers left, and closes what nobody can be asked for any more."""
     report = _service().reconcile()
-    facts = {**asdict(report.leases), "departed": report.departed, **asdict(report.debts)}
+    facts = {**asdict(report.leases), "departed": report.departed}
     _tell(any(facts.values()), "reconciled", **facts)
-    if report.debts.more:
-        wake(reconcile.s())
+
+
+@_stage
+def look_at_debts() -> None:
+    """One round through the debts that are due. The tick wakes the next: a round takes about as long as four ticks."""
+    report = _service().look_at_debts()
+    if report is None:
+        return
+    facts = asdict(report)
+    _tell(any(facts.values()), "debts looked at", **facts)
 
 
 @_stage

@@ -123,7 +123,7 @@ def test_a_lease_that_is_over_wakes_reconcile_whoever_held_it(queued):
     assert queued.tick(after=MINUTE).reconcile
 
 
-def test_a_debt_that_is_due_for_a_look_wakes_reconcile(queued):
+def test_a_debt_that_is_due_for_a_look_is_named(queued):
     owed = {
         "state": "removed_locally",
         "whatsapp_state": "present",
@@ -133,8 +133,9 @@ def test_a_debt_that_is_due_for_a_look_wakes_reconcile(queued):
         "debt_next_probe_at": queued.now + MINUTE,
     }
     queued.sql(update(jobs).values(owed))
-    assert not queued.tick().reconcile
-    assert queued.tick(after=MINUTE).reconcile
+    assert not queued.tick().debts
+    found = queued.tick(after=MINUTE)
+    assert (found.debts, found.reconcile) == (True, False)
 
 
 def test_an_unreadable_policy_does_not_stop_the_look(queued):

@@ -50,6 +50,21 @@ def test_the_switch_is_told_at_most_once_a_minute(visits, database_url):
     assert asked == ["/secret-path"] * 3, "told at 0, 60 and 121 s"
 
 
+def test_of_many_processes_one_at_a_time_looks_at_debts(database_url):
+    now = [NOW]
+    first, second = (
+        served(database_url, lambda: now[0], api_token="token", api_url="http://127.0.0.1:9/v1")
+        for _ in range(2)
+    )
+    together = [each.look_at_debts() for each in (first, second, first)]
+    assert [each is None for each in together] == [False, True, True]
+    now[0] += timedelta(seconds=60)
+    assert second.look_at_debts() is not None
+    assert first.reconcile().leases.released == 0, "it waits for no debt"
+    first.close()
+    second.close()
+
+
 def test_a_service_that_ends_leaves_no_event_unsealed(database_url, engine):
     now = [NOW]
     service = served(database_url, lambda: now[0])

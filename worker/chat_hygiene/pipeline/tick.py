@@ -41,7 +41,8 @@ class Wake:
         devices: row ids of the numbers to sync.
         runs: ids of the runs that wait to be evaluated.
         drain: jobs are due on a number that can be worked.
-        reconcile: a lease is over, or a debt is due for a look.
+        reconcile: a lease is over.
+        debts: a debt is due for a look.
         purge: our own rows are to be looked through.
         late: how long nobody looked at the schedules, when that was too long.
     """
@@ -51,6 +52,7 @@ class Wake:
     runs: tuple[int, ...]
     drain: bool
     reconcile: bool
+    debts: bool
     purge: bool
     late: timedelta | None = None
 
@@ -188,7 +190,8 @@ def _look(context: Context, *, now: datetime) -> Wake:
             devices=tuple(sweeps.due(session, settings, now=now)),
             runs=tuple(run.id for run in runs.waiting(session)),
             drain=drain,
-            reconcile=(lease is not None and lease <= now) or debts.due(session, now=now),
+            reconcile=lease is not None and lease <= now,
+            debts=debts.due(session, now=now),
             purge=_older(purged, PURGE_EVERY, now),
         )
 

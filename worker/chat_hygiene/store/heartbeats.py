@@ -5,7 +5,7 @@ Chores stand beside them: work with a rhythm of its own, hours or a day, whose s
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import null, or_, select
@@ -37,6 +37,20 @@ def beat(
 def chore_done(session: Session, chore: str, *, now: datetime) -> None:
     """Notes that a chore was done at `now`."""
     _note(session, f"{CHORE_PREFIX}{chore}", now, None)
+
+
+def chore_begun(session: Session, chore: str, *, now: datetime, every: timedelta) -> bool:
+    """Whether the caller is the one, of all processes, that does a chore now: nobody began it within the last `every`."""
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    # An instant of the future is a clock's that was set back since.
+    due = or_(switches.c.at.is_(None), switches.c.at <= now - every, switches.c.at > now)
+    begun = session.execute(
+        dialect.insert(switches)
+        .values(name=f"{CHORE_PREFIX}{chore}", at=now)
+        .on_conflict_do_update(index_elements=["name"], set_={"at": now}, where=due)
+        .returning(switches.c.name)
+    )
+    return begun.one_or_none() is not None
 
 
 def chore_done_at(session: Session, chore: str) -> datetime | None:

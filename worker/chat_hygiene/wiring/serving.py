@@ -40,11 +40,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """What was put in order: leases taken back, jobs of numbers that left the account closed, debts looked at."""
+    """What was put in order: leases taken back, jobs of numbers that left the account closed."""
 
     leases: reconcile.Report
     departed: int
-    debts: debts.Report
 
 
 def check(settings: Settings) -> None:
@@ -145,9 +144,15 @@ class Service:
             self._draining.release()
 
     def reconcile(self) -> Reconciled:
-        """Takes back leases that are over, closes jobs of departed numbers, looks at the debts that are due."""
+        """Takes back leases that are over, closes jobs of departed numbers."""
+        context = self._ready()
+        leases = reconcile.run(context, now=context.clock())
+        return Reconciled(leases, departed.run(context, now=context.clock()))
 
-        async def probe(context: Context, reader: Reader) -> debts.Report:
+    def look_at_debts(self) -> debts.Report | None:
+        """One round through the debts that are due; None: a round began within a slice's time, here or elsewhere."""
+
+        async def work(context: Context, reader: Reader) -> debts.Report:
             return await debts.run(
                 context,
                 reader,
@@ -158,9 +163,10 @@ class Service:
             )
 
         context = self._ready()
-        leases = reconcile.run(context, now=context.clock())
-        gone = departed.run(context, now=context.clock())
-        return Reconciled(leases, gone, self._with_reader(probe))
+        with context.sessions.begin() as session:
+            if not heartbeats.chore_begun(session, "debts", now=context.clock(), every=SLICE):
+                return None
+        return self._with_reader(work)
 
     def purge(self) -> purge.Report:
         """Lets go of our own rows past their retention, one slice at a time."""
