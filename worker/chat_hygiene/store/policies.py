@@ -93,13 +93,19 @@ def keeps(session: Session) -> list[Policy]:
 
 
 def lock(session: Session, policy_id: int) -> None:
-    """One evaluation or change of a policy at a time."""
-    session.execute(select(policies.c.id).where(policies.c.id == policy_id).with_for_update()).one()
+    """One evaluation or change of a policy at a time. Rows that refer to it are still stored: no outcome waits for it."""
+    session.execute(
+        select(policies.c.id).where(policies.c.id == policy_id).with_for_update(key_share=True)
+    ).one()
 
 
 def try_lock(session: Session, policy_id: int) -> bool:
     """The same without waiting: False when it is being evaluated or changed right now."""
-    free = select(policies.c.id).where(policies.c.id == policy_id).with_for_update(skip_locked=True)
+    free = (
+        select(policies.c.id)
+        .where(policies.c.id == policy_id)
+        .with_for_update(key_share=True, skip_locked=True)
+    )
     return session.execute(free).one_or_none() is not None
 
 
@@ -147,7 +153,7 @@ def claim(session: Session, seen: Due, *, next_run_at: datetime) -> bool:
         policies.c.state == "active",
     )
     # One that is being evaluated right now is claimed by the next tick.
-    if session.execute(free.with_for_update(skip_locked=True)).one_or_none() is None:
+    if session.execute(free.with_for_update(key_share=True, skip_locked=True)).one_or_none() is None:
         return False
     session.execute(update(policies).where(policies.c.id == seen.id).values(next_run_at=next_run_at))
     return True
@@ -186,7 +192,7 @@ def store(session: Session, change: Change, *, now: datetime, actor: str) -> int
     known = session.execute(
         select(policies.c.id, policies.c.version, policies.c.next_run_at)
         .where(policies.c.name == policy.name)
-        .with_for_update()
+        .with_for_update(key_share=True)
     ).one_or_none()
     if known is not None and _overdue(change, known.next_run_at, now):
         # Its slot came before the change and nobody took it yet: a tick does, with the new version.
