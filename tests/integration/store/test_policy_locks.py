@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text, update
+from sqlalchemy.exc import OperationalError
 
-from chat_hygiene.store import daily, policies
+from chat_hygiene.store import daily, policies, switches
 from chat_hygiene.store import tables as t
 from chat_hygiene.store.policies import Change
 from support.timetable import Timetable
@@ -60,3 +61,18 @@ def test_a_policy_is_still_held_by_one_at_a_time(sessions, stored, holder):
         assert not policies.try_lock(session, stored.id)
         (due,) = policies.due(session, now=NOW)
         assert not policies.claim(session, due, next_run_at=NOW + timedelta(days=1))
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_policy_is_not_changed_under_a_gate_that_has_asked_what_it_says(sessions, stored, known):
+    with sessions.begin() as gate:
+        switches.enter_gate(gate)
+        with pytest.raises(OperationalError, match="lock timeout"), sessions.begin() as session:
+            session.execute(text("set local lock_timeout = '200ms'"))
+            if known:
+                change(session, stored)
+            else:
+                keep = stored.policy.model_copy(update={"name": "keep-vip"})
+                policies.store(session, Change("new", keep, None, None), now=NOW, actor="dpo")
+    with sessions.begin() as session:
+        assert change(session, stored) == stored.version + 1

@@ -14,7 +14,7 @@ from sqlalchemy import RowMapping, Select, and_, insert, select, update
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.events import Event
-from chat_hygiene.store import audit
+from chat_hygiene.store import audit, switches
 from chat_hygiene.store.tables import policies, policy_versions
 from chat_policies import Policy, next_fire
 
@@ -184,7 +184,11 @@ def compare(session: Session, wanted: Sequence[Policy]) -> list[Change]:
 
 
 def store(session: Session, change: Change, *, now: datetime, actor: str) -> int:
-    """Stores a new or changed policy as its next version; returns the version."""
+    """Stores a new or changed policy as its next version; returns the version.
+
+    No gate decides meanwhile: whatever goes out after this has been stored was judged by it.
+    """
+    switches.shut_gate(session)
     policy = change.policy
     next_run = next_fire(policy.schedule, policy.timezone, now) if policy.schedule else None
     head: dict[str, Any] = {"action": policy.action, "next_run_at": next_run, "state": "active"}

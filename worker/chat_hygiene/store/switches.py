@@ -8,6 +8,8 @@ from sqlalchemy.orm import Session
 
 from chat_hygiene.store.tables import switches
 
+_GATE = select(switches.c.name).where(switches.c.name == "gate")
+
 
 @dataclass(frozen=True, slots=True)
 class Stop:
@@ -31,6 +33,12 @@ def stopped(session: Session) -> Stop | None:
 def enter_gate(session: Session) -> None:
     """Held by a gate until it commits.
 
-    Whoever places a hold or a stop takes the same lock alone, so that one placed before an intent is always seen by it.
+    Whoever changes what a gate asks (`shut_gate`) takes the same lock alone, so that what was stored before an intent
+    is always seen by it.
     """
-    session.execute(select(switches.c.name).where(switches.c.name == "gate").with_for_update(read=True)).one()
+    session.execute(_GATE.with_for_update(read=True)).one()
+
+
+def shut_gate(session: Session) -> None:
+    """For whoever stores a policy, a hold or a stop: no gate decides until this commits. Taken before any other lock."""
+    session.execute(_GATE.with_for_update()).one()
