@@ -2,6 +2,7 @@
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 
@@ -10,6 +11,7 @@ from chat_hygiene.providers.fake import faults
 from chat_hygiene.providers.fake.faults import On
 from chat_hygiene.store import debts
 from integration.pipeline.conftest import DEVICE
+from integration.pipeline.syncing import queue, whole
 from integration.pipeline.test_debts import HOUR, look
 
 MANY = 6
@@ -51,6 +53,18 @@ def test_debts_whose_reads_always_fail_keep_no_other_waiting(rig, wids):
     for _ in range(4):
         look(rig)
     assert read(rig, before)[bad] == read(rig, before)[worse] == 1, "an hour later it is their turn again"
+
+
+def test_looks_leave_half_of_the_budget_to_jobs_that_are_due(rig, wids):
+    rig.chat(MANY)
+    whole(rig)
+    queue(rig)
+    assert rig.states()["queued"] == 1
+    rig.overrides = {"requests_per_minute": 240}
+    before = rig.now()
+    assert look(rig).looked == MANY
+    # Half of four requests a second, the read of the number included.
+    assert rig.now() - before >= (MANY + 1) * timedelta(seconds=0.5)
 
 
 def test_a_look_that_ends_late_changes_nothing_of_a_debt_that_was_settled_meanwhile(rig, wids):

@@ -1,7 +1,7 @@
 """Debts: chats that were removed here are looked for in WhatsApp until that is settled, or has been tried for long enough.
 
 A look is one read of the chat, paid for by its number's budget, and made only while the number is online: WhatsApp says
-nothing through one that is not. A fault of the number or the line costs no look. Each debt is claimed before it is read,
+nothing through one that is not. Half of the budget is left to the number's jobs, as by a sync. A fault of the number or the line costs no look. Each debt is claimed before it is read,
 so that rounds at once look at none of them twice; one whose read fails is left alone for as long as a claim lasts, so
 that the others have their turn.
 """
@@ -25,6 +25,7 @@ from chat_hygiene.core.facts import ChatFacts, DeviceFacts
 from chat_hygiene.pipeline.calls import admitted, note_fault
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.pipeline.pacing import Pacer
+from chat_hygiene.pipeline.turns import LOOK, not_before
 from chat_hygiene.providers.base import Reader
 from chat_hygiene.store import breakers, chats, debts, devices
 from chat_hygiene.store.chats import Account
@@ -106,18 +107,19 @@ async def _look_at_device(
     due_at: datetime,
     over: Callable[[], bool],
 ) -> Report:
-    report = Report()
-    if over():
-        return Report(more=True)
+    report, last = Report(), context.clock()
     try:
+        if not await _turn(context, device.id, last, over):
+            return Report(more=True)
         if not await admitted(context, reader, device.id, pacer=pacer):
             return report
         await pacer.call(device.id)
+        last = context.clock()
         facts = await reader.device(device.device)
         # If it is offline by now, nothing is due on it any more.
         await asyncio.to_thread(_record_device, context, reader, facts)
         while await asyncio.to_thread(_due, context, device.id, due_at):
-            if over():
+            if not await _turn(context, device.id, last, over):
                 report.more = True
                 return report
             if not await admitted(context, reader, device.id, pacer=pacer):
@@ -127,11 +129,28 @@ async def _look_at_device(
             if debt is None:
                 await asyncio.to_thread(pacer.give_back, device.id, 1)
                 return report
+            last = context.clock()
             report.add(await _look(context, reader, debt, due_at))
     except ProviderError as error:
         fault = await asyncio.to_thread(note_fault, context, device.id, error)
         _log.info("debts cannot be looked at", device=device.device, reason=fault.reason)
     return report
+
+
+async def _turn(context: Context, device_id: int, last: datetime, over: Callable[[], bool]) -> bool:
+    """Waits until the next request may be made. False: the round is over before."""
+
+    def wait() -> float:
+        now = context.clock()
+        with reading(context.sessions) as session:
+            at = not_before(session, context.settings, device_id, last=last, now=now)
+        return 0 if at is None else (at - now).total_seconds()
+
+    while not over():
+        if (left := await asyncio.to_thread(wait)) <= 0:
+            return True
+        await asyncio.sleep(min(left, LOOK))
+    return False
 
 
 async def _look(context: Context, reader: Reader, debt: Debt, due_at: datetime) -> Report:

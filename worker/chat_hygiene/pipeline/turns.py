@@ -9,10 +9,13 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from sqlalchemy.orm import Session
+
 from chat_hygiene.pipeline.calls import admitted
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.pipeline.pacing import Pacer
 from chat_hygiene.providers.base import Reader
+from chat_hygiene.settings import Settings
 from chat_hygiene.store import devices, sweeps
 from chat_hygiene.store.engine import reading
 
@@ -20,6 +23,14 @@ WAITS = timedelta(seconds=60)
 """The longest pause that a walk sits out."""
 LOOK = 0.5
 """Seconds between two looks at `stop`: a flag that another thread sets wakes no loop."""
+
+
+def not_before(
+    session: Session, settings: Settings, device_id: int, *, last: datetime, now: datetime
+) -> datetime | None:
+    """When work that leaves the device's jobs their half, and asked at `last`, may ask again; None: now."""
+    fair = last + 2 * timedelta(minutes=1) / settings.requests_per_minute
+    return fair if fair > now and sweeps.jobs_wait(session, device_id, now=now) else None
 
 
 class TimeIsUpError(Exception):
@@ -112,13 +123,12 @@ class Turns:
         now, settings = self._context.clock(), self._context.settings
         with reading(self._context.sessions) as session:
             (device,) = devices.load(session, [self._device_id])
-            shares = sweeps.jobs_wait(session, self._device_id, now=now)
+            fair = not_before(session, settings, self._device_id, last=self._last, now=now)
         if (paused := device.waits_until(now)) is not None:
             if paused - now > WAITS or (self._until is not None and paused >= self._until):
                 raise PausedError(paused)
             return paused
-        fair = self._last + 2 * timedelta(minutes=1) / settings.requests_per_minute
-        return fair if shares and fair > now else None
+        return fair
 
     def _keep_lease(self) -> None:
         # Half of a lease is longer than a read: only a walk that waited long asks again before it reads.
