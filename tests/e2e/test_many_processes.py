@@ -125,7 +125,7 @@ def test_many_processes_do_each_thing_once(deployment):
     assert verified(deployment.env)
 
     # The work was shared, and no process met what it had to call an error.
-    shares = [len([event for event in each.events() if event["event"] == "job confirm deleted"]) for each in deleters]  # fmt: skip
+    shares = [len([event for event in each.events() if event["event"] == "job deleted"]) for each in deleters]  # fmt: skip
     assert sum(shares) == len(doomed)
     assert all(shares), f"one process did it all: {shares}"
     errors = [event for process in processes for event in process.events() if event["level"] == "error"]  # fmt: skip

@@ -38,7 +38,7 @@ def test_a_due_policy_is_synced_evaluated_and_carried_out_without_any_command(de
     assert '"at_once": 1' in deleter.said()
     assert '"at_once": 4' in others.said()
     events = deleter.events() + others.events()
-    deleted = [event for event in events if event["event"] == "job confirm deleted"]
+    deleted = [event for event in events if event["event"] == "job deleted"]
     assert len(deleted) == len(doomed)
     for event in deleted:
         missing = {"job_id", "run_id", "device", "policy_id", "task", "task_id"} - set(event)

@@ -27,7 +27,7 @@ def test_an_outcome_is_one_line_that_names_the_job_and_nobody(rig, lines):
     rig.apply()
     rig.run()
     (told,) = [line for line in lines() if line["event"].startswith("job ")]
-    assert told["event"] == "job confirm deleted"
+    assert told["event"] == "job deleted"
     assert (told["job_id"], told["run_id"], told["policy_id"]) == (1, 1, 1)
     assert told["chat_ref"].startswith("chat_")
     assert told["whatsapp"] == "reported"

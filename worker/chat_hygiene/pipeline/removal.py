@@ -40,6 +40,15 @@ from chat_hygiene.store.jobs import Job
 
 _log = structlog.stdlib.get_logger(__name__)
 
+_TOLD = {
+    JobEvent.CONFIRM_DELETED: "deleted",
+    JobEvent.CONFIRM_GONE: "already gone",
+    JobEvent.CONFIRM_LOCAL: "removed locally, still in WhatsApp",
+    JobEvent.RETRY: "not deleted yet",
+    JobEvent.GIVE_UP: "failed",
+}
+"""What the log says of a move; a job that is only handed back is no news."""
+
 
 async def run(context: Context, calls: Calls, job: Job) -> bool:
     """Works one leased job to its next resting state. False when it was only handed back: its device is at fault."""
@@ -218,8 +227,8 @@ async def _move(
             )
 
     stored = await asyncio.to_thread(store)
-    if event not in (JobEvent.RELEASE, JobEvent.WITHDRAW):
-        _tell(job, event.value.replace("_", " ") if stored else "taken over", detail)
+    if event in _TOLD:
+        _tell(job, _TOLD[event] if stored else "taken over", detail)
 
 
 def _tell(job: Job, what: str, detail: Mapping[str, Any]) -> None:
