@@ -153,3 +153,27 @@ def test_a_process_whose_first_answer_shows_that_the_clocks_are_apart_deletes_no
     queued.world.clear_script()
     queued.offset += timedelta(minutes=6)
     assert drained(queued).worked == 10
+
+
+def test_a_chat_whose_read_always_fails_while_its_number_answers_fails_in_the_end_and_alone(rig):
+    poison, plain = rig.chat(1), rig.chat(2)
+    rig.apply(grace="1d")
+    rig.run()
+    rig.offset = timedelta(days=1, minutes=1)
+    rig.world.script(faults.status(500, on=On(method="GET", route="chat", wid=poison, times=None)))
+    for _ in range(4):
+        drained(rig)
+        rig.offset += timedelta(hours=1)
+    assert rig.deleted() == [plain]
+    assert rig.states() == {"deleted": 1, "failed": 1}
+    assert rig.sql("select error_class, force from jobs where state = 'failed'") == [("unreadable", False)]
+    assert rig.sql("select breaker_failures, breaker_until from devices") == [(0, None)]
+
+
+def test_an_outage_costs_no_attempt_however_often_a_job_was_handed_back(queued):
+    queued.sql("update jobs set fence = 100")
+    before = len(asked(queued))
+    queued.world.script(faults.status(503, on=EVERYTHING))
+    assert drained(queued).worked == 0
+    assert queued.sql("select state, max(attempts), count(*) from jobs group by state") == [("queued", 0, 10)]
+    assert len(asked(queued, before)) < 20 + breakers.LIMIT, "nobody goes on asking"

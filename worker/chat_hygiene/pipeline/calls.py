@@ -32,6 +32,8 @@ from chat_hygiene.store.jobs import Job
 
 # A good answer from a device vouches for it this long when a chat of it reads 404.
 VOUCHED = timedelta(seconds=60)
+SUSPECT = 5
+"""A job that was claimed more often suspects its chat when a read fails: another read on the same device tells."""
 
 
 class DeviceFaultError(Exception):
@@ -43,7 +45,7 @@ class DeviceFaultError(Exception):
 
 
 class UnreadableError(Exception):
-    """The service will not show this chat, or showed something else: the chat is at fault, not its device."""
+    """The service does not show this chat, or showed something else: the chat is at fault, not its device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +161,22 @@ class Calls:
         except (RefusedError, BadAnswerError):
             raise UnreadableError from None
         except ProviderError as error:
+            if job.fence > SUSPECT and not isinstance(error, RateLimitedError | UnauthorizedError):
+                await self._others(job)
+                raise UnreadableError from None
             raise await self._fault(job, error) from None
         await self._good(job, began)
         return facts
+
+    async def _others(self, job: Job) -> None:
+        """Reads one chat of the device's listing. Raises DeviceFaultError when that fails, too."""
+        await self._pacer.call(job.device_id)
+        began = await self._begin(job)
+        try:
+            await self._reader.chats(job.device, page=0, size=1)
+        except ProviderError as error:
+            raise await self._fault(job, error) from None
+        await self._good(job, began)
 
     def check_clocks(self) -> None:
         """Raises DeviceFaultError when our clock and the one of the last answer are too far apart to delete by either."""
