@@ -123,6 +123,10 @@ def test_a_tripped_brake_queues_nothing_and_awaits_approval_of_exactly_its_candi
     assert len(digest) == 64
     rig.run()
     assert rig.sql("select state from policy_runs order by id") == [("superseded",), ("awaiting_approval",)]
+    assert rig.sql("select run_id, count(*) from run_candidates group by run_id") == [(2, 3)], (
+        "of the newest only"
+    )
+    assert rig.sql("select digest from policy_runs where id = 1") == [(digest,)]
 
 
 def test_the_brake_counts_what_was_queued_earlier_the_same_day(rig):

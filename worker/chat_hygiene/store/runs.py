@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, insert, literal_column, select, update
+from sqlalchemy import Select, delete, insert, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.events import Event
 from chat_hygiene.store import audit
 from chat_hygiene.store.records import Record, fetch
-from chat_hygiene.store.tables import policies, policy_runs
+from chat_hygiene.store.tables import policies, policy_runs, run_candidates
 
 _FINISH = {
     "done": Event.RUN_FINISHED,
@@ -229,7 +229,7 @@ def fail(
 def supersede(
     session: Session, policy_id: int, *, policy: str, by_run: int, now: datetime, actor: str
 ) -> None:
-    """A newer tripped run takes the place of those that still await approval."""
+    """A newer tripped run takes the place of those that still await approval: of their candidates the digest stays."""
     old = session.execute(
         update(policy_runs)
         .where(
@@ -240,6 +240,7 @@ def supersede(
         .values(state="superseded", finished_at=now)
         .returning(policy_runs.c.id, policy_runs.c.version)
     ).all()
+    session.execute(delete(run_candidates).where(run_candidates.c.run_id.in_([row.id for row in old])))
     for row in old:
         audit.append(
             session,
