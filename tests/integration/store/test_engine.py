@@ -91,6 +91,17 @@ def test_postgresql_bounds_waits_and_speaks_utc(postgres_url):
     engine.dispose()
 
 
+def test_a_postgresql_server_whose_machine_vanished_is_noticed_within_minutes(postgres_url):
+    engine = create_engine(postgres_url)
+    with engine.connect() as connection:
+        given = connection.connection.driver_connection.info.get_parameters()
+    engine.dispose()
+    idle, interval, count = (int(given[f"keepalives_{each}"]) for each in ("idle", "interval", "count"))
+    assert given["keepalives"] == "1"
+    assert idle + interval * count <= 60, "an idle connection hangs"
+    assert 0 < int(given["tcp_user_timeout"]) <= 30_000, "a statement that was sent hangs"
+
+
 def test_a_new_sqlite_file_that_another_is_writing_is_waited_for(tmp_path):
     file = tmp_path / "new.db"
     other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)

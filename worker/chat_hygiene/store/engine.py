@@ -35,6 +35,15 @@ _POSTGRESQL_OPTIONS = {
     "idle_in_transaction_session_timeout": "60s",
 }
 
+# A server whose machine vanished is noticed after a minute, not after the hours that the system would wait.
+_POSTGRESQL_KEEPALIVE = {
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+
 # Of SQLite's errors those that speak of the file or of its lock, not of our SQL.
 _SQLITE_REASONS = {
     "SQLITE_BUSY": f"another process has held its write lock for {LOCK_TIMEOUT_SECONDS} s",
@@ -68,7 +77,12 @@ def create_engine(url: str) -> Engine:
             parsed,
             hide_parameters=True,
             pool_pre_ping=True,
-            connect_args={"application_name": "chat-hygiene", "connect_timeout": 10, "options": options},
+            connect_args={
+                "application_name": "chat-hygiene",
+                "connect_timeout": 10,
+                "options": options,
+                **_POSTGRESQL_KEEPALIVE,
+            },
         )
     event.listen(engine, "handle_error", _say_unreachable)
     return engine
