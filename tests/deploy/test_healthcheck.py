@@ -1,6 +1,7 @@
 """The health check's script, as a container runs it."""
 
 import os
+import runpy
 import subprocess
 import sys
 import threading
@@ -9,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from chat_hygiene.web import desk
 from deploy.stack import ROOT
 
 
@@ -79,3 +81,7 @@ def test_a_page_that_does_not_answer_is_not():
     done = check("http://127.0.0.1:1/healthz")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
+
+
+def test_it_waits_longer_than_the_page_waits_for_the_database():
+    assert runpy.run_path(str(ROOT / "deploy" / "healthcheck.py"))["WAIT"] > desk.PATIENCE + 1

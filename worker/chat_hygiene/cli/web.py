@@ -1,9 +1,13 @@
 """`web`: the process that answers health checks, Prometheus, and the provider's webhooks."""
 
+import os
 import signal
+import sys
+import threading
 
 from chat_hygiene.cli import start
 from chat_hygiene.cli.output import JsonOption, Output
+from chat_hygiene.core.errors import Exit
 
 
 def web(as_json: JsonOption = False) -> None:
@@ -28,3 +32,12 @@ def web(as_json: JsonOption = False) -> None:
             if settings.webhook_token is None:
                 output.say("  CHAT_HYGIENE_WEBHOOK_TOKEN is not set: webhooks are not taken")
         server.wait()
+    _leave()
+
+
+def _leave() -> None:
+    # A thread that a frozen database keeps waiting would hold up the interpreter's end for as long: for ever, maybe.
+    if threading.active_count() > 1:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(Exit.DONE)

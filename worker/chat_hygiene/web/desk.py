@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from threading import Lock
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -16,8 +16,8 @@ from chat_hygiene.store.keys import load_keys
 from chat_hygiene.wiring import Ledger, open_ledger
 
 THREADS = 8
-PATIENCE = 5.0
-"""Seconds that a request waits for the database, its turn included."""
+PATIENCE = 3.0
+"""Seconds that a request waits for the database, its turn included. Less than a health check waits for its answer."""
 
 T = TypeVar("T")
 _log = structlog.get_logger(__name__)
@@ -30,6 +30,7 @@ class Desk:
         """Raises InvalidInputError when a key is missing; a database that is down may come up later."""
         self._settings, self._clock = settings, clock
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="web-sql")
+        self._asked: set[Future[Any]] = set()
         self._opening, self._open = Lock(), ExitStack()
         self._ledger: Ledger | None = None
         load_keys(settings)
@@ -40,18 +41,23 @@ class Desk:
 
     async def ask(self, work: Callable[[Ledger], T]) -> T:
         """What `work` returns. Raises DatabaseError when the database cannot be used, or not in time."""
-        loop = asyncio.get_running_loop()
+        asked = self._threads.submit(lambda: work(self._ready()))
+        self._asked.add(asked)
+        asked.add_done_callback(self._asked.discard)
         try:
             async with asyncio.timeout(PATIENCE):
                 # Given up while it waits for its turn, it is never begun.
-                return await loop.run_in_executor(self._threads, lambda: work(self._ready()))
+                return await asyncio.wrap_future(asked)
         except TimeoutError:
             raise DatabaseError(f"the database gave no answer within {PATIENCE:g} s") from None
 
     def close(self) -> None:
-        """Ends its threads and closes the ledger."""
-        self._threads.shutdown(cancel_futures=True)
-        self._open.close()
+        """Ends its threads and closes the ledger. A thread that the database keeps waiting is left alone, with its ledger."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        if wait(self._asked.copy(), PATIENCE).not_done:
+            _log.warning("the database still gives no answer; what it was asked last is given up")
+        else:
+            self._open.close()
 
     def _ready(self) -> Ledger:
         with self._opening:
