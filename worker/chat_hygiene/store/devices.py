@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import case, func, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -106,7 +107,7 @@ def record(session: Session, provider: str, found: Sequence[DeviceFacts], *, now
         session.execute(select(devices.c.device, devices.c.id).where(devices.c.provider == provider)).all()
     )
     for facts in found:
-        values = {
+        values: dict[str, Any] = {
             # A person named it: it may hold a number, and views show it.
             "alias": None if facts.alias is None else mask_numbers(facts.alias),
             "status": facts.status,
