@@ -6,7 +6,7 @@ one that blocks, waits or acts by itself, and whatever else a message could tell
 
 import os
 import ssl
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -83,7 +83,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "enable_utc": True,
         "timezone": "UTC",
         # In memory: the entries are fixed and run at once at start, so there is nothing to remember.
-        "beat_scheduler": "celery.beat:Scheduler",
+        "beat_scheduler": "chat_hygiene.lifecycle:Scheduler",
         "beat_schedule": entries(TICK),
     }
 
@@ -95,7 +95,7 @@ def entries(tick: timedelta) -> dict[str, dict[str, Any]]:
         return {
             "task": f"chat_hygiene.{task}",
             "schedule": interval,
-            "last_run_at": datetime.fromtimestamp(0, UTC),
+            "last_run_at": lifecycle.NEVER,
             "options": {"expires": tasks.EXPIRES.total_seconds(), **options},
         }
 

@@ -6,10 +6,11 @@ import signal
 import sys
 import threading
 import warnings
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 import structlog
-from celery import current_app, signals
+from celery import beat, current_app, signals
 from celery.apps.worker import Worker
 from celery.exceptions import CPendingDeprecationWarning
 from celery.utils.log import get_multiprocessing_logger
@@ -19,6 +20,9 @@ from chat_hygiene.core.errors import Exit, HygieneError
 from chat_hygiene.settings import Settings
 from chat_hygiene.wiring import serving
 from chat_hygiene.wiring.telling import configure_logs
+
+NEVER = datetime.fromtimestamp(0, UTC)
+"""When a schedule's entry ran last that has yet to run for the first time."""
 
 _log = structlog.get_logger(__name__)
 
@@ -80,6 +84,26 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # the library is not t
     def __init__(self, *args: Any, worker_options: dict[str, Any] | None = None, **kwargs: Any) -> None:  # noqa: ANN401
         off = dict.fromkeys(("without_gossip", "without_mingle", "without_heartbeat"), True)
         super().__init__(*args, worker_options={**(worker_options or {}), **off}, **kwargs)
+
+
+class Scheduler(beat.Scheduler):  # type: ignore[misc]  # the library is not typed
+    """Celery's scheduler in memory, which starts over when the clock was set back instead of waiting for it to catch up."""
+
+    _looked_at = NEVER
+
+    def tick(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the library's signature
+        """Sends at most one message; returns the seconds until the next one."""
+        now = self.app.now()
+        if now < self._looked_at:
+            _log.warning(
+                "the clock was set back; beat starts over",
+                seconds=round((self._looked_at - now).total_seconds()),
+            )
+            for entry in self.schedule.values():
+                entry.last_run_at = NEVER
+            self.populate_heap()
+        self._looked_at = now
+        return super().tick(*args, **kwargs)
 
 
 def _check_worker(sender: Worker, **_: object) -> None:
