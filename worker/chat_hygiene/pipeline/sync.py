@@ -76,6 +76,7 @@ async def list_devices(context: Context, reader: Reader, *, now: datetime) -> li
 
     def store() -> list[Device]:
         with context.sessions.begin() as session:
+            devices.lock(session, reader.name)
             if not found and devices.any_expected(session, reader.name):
                 raise BadAnswerError(
                     "the API lists no numbers at all, though some were in use: nothing was changed",

@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.facts import DeviceFacts
+from chat_hygiene.settings import MAX_CLOCK_SKEW
 from chat_hygiene.store.breakers import GONE
 from chat_hygiene.store.pseudonyms import mask_numbers
 from chat_hygiene.store.tables import devices
@@ -97,8 +98,15 @@ def fresh_ids(session: Session, *, now: datetime, freshness: timedelta) -> set[i
     return {
         device.id
         for device in load(session)
-        if device.usable and device.fresh_as_of is not None and now - device.fresh_as_of <= freshness
+        if device.usable
+        and is_fresh(device.last_full_sync_at, now=now, freshness=freshness)
+        and is_fresh(device.last_online_at, now=now, freshness=freshness)
     }
+
+
+def is_fresh(at: datetime | None, *, now: datetime, freshness: timedelta) -> bool:
+    """Whether an instant is recent. One of the future was written by a clock that ran ahead: it says nothing."""
+    return at is not None and -MAX_CLOCK_SKEW <= now - at <= freshness
 
 
 def record(session: Session, provider: str, found: Sequence[DeviceFacts], *, now: datetime) -> list[int]:
@@ -142,6 +150,12 @@ def record(session: Session, provider: str, found: Sequence[DeviceFacts], *, now
             )
             known[facts.device] = row.scalar_one()
     return [known[facts.device] for facts in found]
+
+
+def lock(session: Session, provider: str) -> None:
+    """Locks all of a provider's rows in order of their ids, as everybody does who changes several."""
+    rows = select(devices.c.id).where(devices.c.provider == provider).order_by(devices.c.id)
+    session.execute(rows.with_for_update(key_share=True)).all()
 
 
 def forget_missing(session: Session, provider: str, seen: Sequence[int], *, now: datetime) -> None:
