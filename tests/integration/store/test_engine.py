@@ -2,6 +2,7 @@
 
 import socket
 import sqlite3
+import stat
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -74,6 +75,27 @@ def test_sqlite_runs_by_the_recipe(sqlite_databases, tmp_path):
         names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         assert [connection.scalar(text(f"PRAGMA {name}")) for name in names] == ["wal", 2, 1, 30_000]
     engine.dispose()
+
+
+def test_a_new_sqlite_file_and_those_beside_it_are_the_owners_alone(tmp_path):
+    file = tmp_path / "new.db"
+    engine = create_engine(f"sqlite:///{file}")
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE t (x)"))
+        modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()}
+    engine.dispose()
+    assert modes == {"new.db": 0o600, "new.db-wal": 0o600, "new.db-shm": 0o600}
+
+
+def test_an_sqlite_file_that_is_there_keeps_its_mode(tmp_path):
+    file = tmp_path / "old.db"
+    file.touch()
+    file.chmod(0o640)
+    engine = create_engine(f"sqlite:///{file}")
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE t (x)"))
+    engine.dispose()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
 
 
 def test_postgresql_bounds_waits_and_speaks_utc(postgres_url):

@@ -7,8 +7,9 @@ A transaction that reads first and writes later would, with SQLite's default, fa
 threads. So a writer says so at BEGIN, and a reader never stands in a writer's way.
 """
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from sqlite3 import OperationalError as SqliteError
 from typing import Any
 
@@ -69,6 +70,7 @@ def create_engine(url: str) -> Engine:
             hide_parameters=True,
             connect_args={"isolation_level": None, "timeout": LOCK_TIMEOUT_SECONDS},
         )
+        event.listen(engine, "do_connect", _make_private)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     else:
@@ -99,6 +101,13 @@ def reading(sessions: sessionmaker[Session]) -> Iterator[Session]:
     with sessions.begin() as session:
         session.connection(execution_options=_READER[session.get_bind().dialect.name])
         yield session
+
+
+def _make_private(_dialect: object, _record: object, words: list[Any], _options: dict[str, Any]) -> None:
+    # SQLite makes a new file readable for everybody; it gives those beside it the mode that this one has. A file that is
+    # there keeps its mode, and what else is wrong SQLite says itself.
+    with suppress(OSError):
+        os.close(os.open(words[0], os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
