@@ -6,6 +6,8 @@ set -eu
 umask 077
 cd "$(dirname "$0")/.."
 mkdir -p secrets
+# One that was there already may be open to others.
+chmod 700 secrets
 
 random() { od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n'; }
 

@@ -256,6 +256,12 @@ def test_one_line_makes_every_secret_and_none_is_like_another(folder):
     assert settings.pseudonym_key is not None
 
 
+def test_a_folder_that_was_open_to_others_is_closed(folder):
+    (folder / "secrets").mkdir(mode=0o755)
+    assert make_secrets(folder, "the-token").returncode == 0
+    assert stat.S_IMODE((folder / "secrets").stat().st_mode) == 0o700, "others on the machine can read them"
+
+
 def test_secrets_that_are_there_stay_and_a_token_can_follow(folder):
     assert "still missing" in make_secrets(folder, "").stderr
     before = {file.name: file.read_text() for file in (folder / "secrets").iterdir()}
