@@ -203,6 +203,12 @@ def test_every_queue_is_served_once():
     assert sorted(served) == ["delete", "evaluate", "maintenance", "sync"]
 
 
+def test_celery_prints_no_banner_among_the_lines_of_the_log():
+    commands = [SERVICES[name]["command"] for name in OURS if "celery" in SERVICES[name]["command"]]
+    assert commands
+    assert [command for command in commands if "--quiet" not in command[: command.index("-A")]] == []
+
+
 @pytest.mark.parametrize("prefix", ["", "demo-"])
 def test_what_is_long_holds_no_process_that_anything_short_waits_for(prefix):
     served = [queues(f"{prefix}{name}") for name in WORKERS]

@@ -55,4 +55,5 @@ def _celery(*words: str) -> None:
 
     from celery.bin.celery import celery
 
-    celery.main(args=["-A", "chat_hygiene.celery_app", *words], prog_name="chat-hygiene")
+    # Quiet of its banner, that is: the log is on stderr, and stdout is for data.
+    celery.main(args=["--quiet", "-A", "chat_hygiene.celery_app", *words], prog_name="chat-hygiene")
