@@ -19,6 +19,8 @@ FINAL = {
     "cancelled": {},
     "quarantined": {},
 }
+NEWEST = 10**6
+"""The id of a young job, run and chat: the newest row of a table never goes."""
 EFFECTIVE = ("deleted", "already_gone", "removed_locally")
 
 
@@ -49,15 +51,35 @@ class Records(Timetable):
         ((job_id,),) = self.sql(insert(jobs).values(**(row | columns)).returning(jobs.c.id))
         return job_id
 
+    def newest(self) -> None:
+        young = timedelta(days=10)
+        self.run_row(id=NEWEST, ago=young)
+        self.chat(NEWEST, id=NEWEST, removed_at=self.now - young, removed_how="deleted", wid=None)
+        row = job_row(self.now - young, NEWEST, NEWEST, NEWEST, "deleted")
+        self.sql(insert(jobs).values(id=NEWEST, **row))
+
     def purge(self, **keys) -> dict[str, int]:
+        if not self.sql(f"select id from jobs where id = {NEWEST}"):
+            self.newest()
+        return self.purge_all(**keys)
+
+    def purge_all(self, **keys) -> dict[str, int]:
         with self.context() as context:
             return {
                 name: count for name, count in purge.run(context, now=self.now, **keys).gone.items() if count
             }
 
     def left(self) -> dict[str, int]:
-        tables = {"jobs": "jobs", "candidates": "run_candidates", "runs": "policy_runs", "chats": "chats"}
-        found = {name: self.sql(f"select count(*) from {table}")[0][0] for name, table in tables.items()}
+        tables = {
+            "jobs": ("jobs", "id"),
+            "candidates": ("run_candidates", "run_id"),
+            "runs": ("policy_runs", "id"),
+            "chats": ("chats", "id"),
+        }
+        found = {
+            name: self.sql(f"select count(*) from {table} where {column} < {NEWEST}")[0][0]
+            for name, (table, column) in tables.items()
+        }
         return {name: count for name, count in found.items() if count}
 
 
@@ -108,6 +130,16 @@ def test_what_is_younger_than_its_retention_stays(records):
     assert records.events("records.purged") == []
     records.now += 2 * DAY
     assert records.purge() == {"jobs": 1, "runs": 1, "chats": 2}
+
+
+def test_no_id_of_a_row_that_went_is_given_again(records):
+    before = [records.run_row(ago=OLD + days * DAY) for days in (2, 1)]
+    gone = [records.ended(number, before[0]) for number in (1, 2)]
+    assert records.purge_all() == {"jobs": 1, "chats": 1}
+    (kept,) = (row for (row,) in records.sql("select id from jobs"))
+    assert kept == max(gone)
+    assert records.ended(3, records.run_row()) not in gone
+    assert records.purge_all() == {"jobs": 1, "runs": 2, "chats": 1}
 
 
 def test_open_debt_keeps_its_job_its_run_and_its_chat(records):

@@ -3,13 +3,14 @@
 What goes may never let a chat be deleted twice. A job that holds a chat's life stays as long as that life may be deleted;
 a chat's row, which is its life, goes only once it is erased or long vanished, no job or candidate points at it, and no
 hold names it: a hold knows a chat by the pseudonym of its row. Policies, their versions, daily counts and the audit stay.
+The newest row of a table stays, too: SQLite would give its id to the next one, and the audit names rows by their ids.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Column, ColumnElement, Table, and_, delete, exists, literal, or_, select, tuple_
+from sqlalchemy import Column, ColumnElement, Table, and_, delete, exists, func, literal, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.states import HOLDING_STATES, OPEN_STATES
@@ -88,6 +89,9 @@ def remove(session: Session, kind: Kind, *, before: datetime, after: Key | None,
     """Deletes up to `limit` rows whose time ended before then, by key from beyond `after`; returns their keys."""
     key = tuple_(*kind.key)
     query = select(*kind.key).where(kind.may_go(literal(before, Instant()))).order_by(*kind.key).limit(limit)
+    if len(kind.key) == 1:
+        (own_id,) = kind.key
+        query = query.where(own_id < select(func.max(own_id)).scalar_subquery())
     if after is not None:
         query = query.where(key > tuple_(*map(literal, after)))
     # A row that somebody works with right now is not in the way: it goes another day.
