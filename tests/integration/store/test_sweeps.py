@@ -50,6 +50,11 @@ def device(sessions):
         ({"sync_wanted_at": NOW - HOUR}, False),
         ({"hinted_at": NOW - MINUTE}, True),
         ({"hinted_at": NOW - 6 * MINUTE}, False),
+        ({"last_sync_at": NOW + MINUTE}, False),
+        ({"last_sync_at": NOW + HOUR}, True),
+        ({"last_full_sync_at": NOW + HOUR}, True),
+        ({"sync_wanted_at": NOW + HOUR}, False),
+        ({"hinted_at": NOW + HOUR}, False),
     ],
     ids=str,
 )
@@ -73,6 +78,7 @@ def test_a_device_is_due_when_it_lacks_something(device, values, is_due):
         ({"sync_owner": "dead", "sync_until": NOW}, True),
         ({"sync_failed_at": NOW - timedelta(seconds=59)}, False),
         ({"sync_failed_at": NOW - MINUTE}, True),
+        ({"sync_failed_at": NOW + HOUR}, True),
         ({"blocked_reason": "key"}, True),
         ({"blocked_reason": "key", "sync_failed_at": NOW - 14 * MINUTE}, False),
         ({"blocked_reason": "key", "sync_failed_at": NOW - 15 * MINUTE}, True),
@@ -130,7 +136,7 @@ def test_a_walker_without_the_lease_changes_nothing(device, sessions):
     device(**before)
     with sessions.begin() as session:
         assert not sweeps.renew(session, device.id, "another", until=NOW + HOUR, page=9)
-        assert not sweeps.close_sweep(session, device.id, "another")
+        assert not sweeps.close_sweep(session, device.id, "another", now=NOW)
         assert not sweeps.partly_synced(session, device.id, "another", at=NOW)
         sweeps.release(session, device.id, "another")
     with reading(sessions) as session:
@@ -147,7 +153,7 @@ def test_a_complete_sync_counts_from_its_beginning_and_moves_no_later_watermark_
         sync_failed_at=NOW,
     )
     with sessions.begin() as session:
-        assert sweeps.close_sweep(session, device.id, "mine")
+        assert sweeps.close_sweep(session, device.id, "mine", now=NOW)
     with reading(sessions) as session:
         row = session.execute(select(devices)).one()
     assert (row.last_full_sync_at, row.last_sync_at) == (NOW - 30 * MINUTE, NOW - 5 * MINUTE)

@@ -68,4 +68,4 @@ def _may_become_fresh(
 
 
 def _old(at: datetime | None, settings: Settings, now: datetime) -> bool:
-    return at is None or now - at > settings.freshness_seconds
+    return not devices.is_fresh(at, now=now, freshness=settings.freshness_seconds)

@@ -54,13 +54,15 @@ def fresh_ids(session: Session, settings: Settings, policy: Policy, *, now: date
     The one exception to law 1: on a device that the policy no longer waits for, only the sync has to be fresh.
     """
 
-    def as_of(device: Device) -> datetime | None:
-        return device.last_full_sync_at if given_up(device, policy, now=now) else device.fresh_as_of
+    def is_fresh(at: datetime | None) -> bool:
+        return devices.is_fresh(at, now=now, freshness=settings.freshness_seconds)
 
     return {
         device.id
         for device in devices.load(session)
-        if device.usable and (at := as_of(device)) is not None and now - at <= settings.freshness_seconds
+        if device.usable
+        and is_fresh(device.last_full_sync_at)
+        and (is_fresh(device.last_online_at) or given_up(device, policy, now=now))
     }
 
 

@@ -172,7 +172,9 @@ class Walk:
     async def _ask(self, call: Callable[[], Awaitable[_T]], *, overtime: bool = False) -> tuple[datetime, _T]:
         """An answer, and when it was asked for. A passing fault is waited out a few times; a bad answer is not."""
         for left in reversed(range(TRIES)):
-            read_at = await self._turns.next(overtime=overtime)
+            # Only the first try may begin late: what fails is tried again within the walk's time, or by the next one.
+            first = left == TRIES - 1
+            read_at = await self._turns.next(overtime=overtime and first)
             try:
                 return read_at, await call()
             except (RateLimitedError, UnavailableError, UnknownOutcomeError) as error:
@@ -180,7 +182,7 @@ class Walk:
                     raise
                 fault = await asyncio.to_thread(note_fault, self._context, self.device.id, error)
                 if not isinstance(error, RateLimitedError):  # that pause stands in the device's row
-                    await self._turns.rest(fault.until, overtime=overtime)
+                    await self._turns.rest(fault.until)
         raise AssertionError  # the last try returned or raised
 
     def _store(
@@ -234,7 +236,7 @@ class Walk:
                 device=self.device.device,
                 detail=counts,
             )
-            if not sweeps.close_sweep(session, self.device.id, self._turns.owner):
+            if not sweeps.close_sweep(session, self.device.id, self._turns.owner, now=now):
                 raise LostError
 
 

@@ -15,17 +15,19 @@ from chat_hygiene.core.events import Event
 from chat_hygiene.pipeline import outlook, purge, readiness
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.pipeline.slots import Slots, came_due
+from chat_hygiene.settings import MAX_CLOCK_SKEW
 from chat_hygiene.store import audit, debts, heartbeats, jobs, policies, runs, sweeps
 from chat_hygiene.store.engine import reading
 from chat_hygiene.store.policies import Due
 from chat_hygiene.store.runs import Skipped
-from chat_policies import Policy
+from chat_policies import Policy, next_fire
 
 PART = "tick"
 """Whose heartbeat is written here."""
 
 LATE_AFTER = timedelta(seconds=60)
 PURGE_EVERY = timedelta(days=1)
+_EVER = timedelta(days=36500)
 UNREADABLE_AGAIN_AFTER = timedelta(days=1)
 """When a policy whose schedule cannot be computed is tried again: a newer program, or newer time zones, may read it."""
 
@@ -61,12 +63,34 @@ def run(context: Context, *, now: datetime) -> Wake:
     """Claims every due policy, asks for the syncs that waiting runs lack, then looks around."""
     with reading(context.sessions) as session:
         due = policies.due(session, now=now)
+        ahead = _ran_ahead(session, now=now)
+    for each in ahead:
+        _plan_anew(context, each, now=now)
     for each in due:
         _claim(context, each, now=now)
     _ask_for_syncs(context, now=now)
     seen = _look(context, now=now)
     # Last, so that a tick that fails gives no sign of life.
     return replace(seen, late=_beat(context, now))
+
+
+def _ran_ahead(session: Session, *, now: datetime) -> list[Due]:
+    """All schedules, after a tick of the future: the clock that it went by may have passed over slots."""
+    last = heartbeats.at(session, PART)
+    return policies.due(session, now=now + _EVER) if last is not None and last - now > MAX_CLOCK_SKEW else []
+
+
+def _plan_anew(context: Context, planned: Due, *, now: datetime) -> None:
+    """The next slot is the schedule's next; one that a clock which ran ahead has taken already has its run."""
+    try:
+        policy = Policy.from_document(planned.document)
+        assert policy.schedule is not None  # noqa: S101 - every delete policy has one
+        upcoming = next_fire(policy.schedule, policy.timezone, now)
+    except Exception:  # noqa: BLE001 - one that cannot be computed is told when it is due
+        return
+    if planned.slot > upcoming:
+        with context.sessions.begin() as session:
+            policies.claim(session, planned, next_run_at=upcoming)
 
 
 def _beat(context: Context, now: datetime) -> timedelta | None:
@@ -197,7 +221,8 @@ def _look(context: Context, *, now: datetime) -> Wake:
 
 
 def _older(at: datetime | None, than: timedelta, now: datetime) -> bool:
-    return at is None or now - at >= than
+    # An instant of the future was written by a clock that ran ahead.
+    return at is None or now - at >= than or at - now > MAX_CLOCK_SKEW
 
 
 def _can_delete(context: Context, *, now: datetime) -> bool:

@@ -12,6 +12,7 @@ from sqlalchemy import null, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from chat_hygiene.settings import MAX_CLOCK_SKEW
 from chat_hygiene.store.tables import switches
 
 PREFIX = "heartbeat:"
@@ -32,6 +33,11 @@ def beat(
 ) -> datetime | None:
     """Notes that `part` worked at `now`, unless a newer sign of life is known. Returns the one before; None: the first."""
     return _note(session, f"{PREFIX}{part}", now, detail)
+
+
+def at(session: Session, part: str) -> datetime | None:
+    """The last sign of life of a part."""
+    return session.scalar(select(switches.c.at).where(switches.c.name == f"{PREFIX}{part}"))
 
 
 def chore_done(session: Session, chore: str, *, now: datetime) -> None:
@@ -68,7 +74,12 @@ def _note(session: Session, name: str, now: datetime, detail: Mapping[str, objec
         sign.on_conflict_do_update(
             index_elements=["name"],
             set_={"at": sign.excluded.at, "detail": sign.excluded.detail},
-            where=or_(switches.c.at.is_(None), switches.c.at < sign.excluded.at),
+            # An instant of the future is a clock's that ran ahead.
+            where=or_(
+                switches.c.at.is_(None),
+                switches.c.at < sign.excluded.at,
+                switches.c.at > now + MAX_CLOCK_SKEW,
+            ),
         )
     )
     return before

@@ -1,7 +1,7 @@
 """Reading a device's listing: when it is due, which walker has it, how far it got, and when the last one was complete.
 
 One walker at a time: the lease stands in the device's row, every write of a walker names it, and one that lost it
-writes nothing more.
+writes nothing more. An instant of the future was written by a clock that ran ahead, and counts as none.
 """
 
 from collections.abc import Collection
@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, and_, case, exists, func, literal, or_, se
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.states import JobState
-from chat_hygiene.settings import Settings
+from chat_hygiene.settings import MAX_CLOCK_SKEW, Settings
 from chat_hygiene.store import hints
 from chat_hygiene.store.tables import chats, devices, jobs
 from chat_hygiene.store.types import Instant
@@ -49,7 +49,7 @@ def is_due(settings: Settings, *, now: datetime) -> ColumnElement[bool]:
         _over(devices.c.paused_until, now),
         _over(devices.c.breaker_until, now),
         _over(devices.c.sync_until, now),
-        or_(_over(failed, now - interval), and_(unblocked, failed <= now - min(REST, interval))),
+        or_(_older(failed, now - interval, now), and_(unblocked, failed <= now - min(REST, interval))),
         or_(_lacks_complete(settings, now), _lacks_partial(settings, now), _hinted()),
     )
 
@@ -71,7 +71,9 @@ def want(session: Session, device_ids: Collection[int], *, at: datetime) -> None
     session.execute(
         select(devices.c.id).where(mine).order_by(devices.c.id).with_for_update(key_share=True)
     ).all()
-    session.execute(update(devices).where(mine).values(sync_wanted_at=_later(devices.c.sync_wanted_at, at)))
+    session.execute(
+        update(devices).where(mine).values(sync_wanted_at=_later(devices.c.sync_wanted_at, at, at))
+    )
 
 
 def lease(
@@ -109,7 +111,8 @@ def release_all(session: Session) -> None:
 def open_sweep(session: Session, device_id: int, *, now: datetime, resume_since: datetime) -> tuple[int, int]:
     """Begins a complete sweep, or goes on with one begun at or after `resume_since`; returns its number and next page."""
     # NULL where none is open: then a new one begins at page 0.
-    resumes = and_(devices.c.sweep_page.is_not(None), devices.c.sweep_started_at >= resume_since)
+    began = devices.c.sweep_started_at
+    resumes = and_(devices.c.sweep_page.is_not(None), began >= resume_since, ~_ahead(began, now))
     row = session.execute(
         update(devices)
         .where(devices.c.id == device_id)
@@ -124,14 +127,14 @@ def open_sweep(session: Session, device_id: int, *, now: datetime, resume_since:
     return row.sweep, row.sweep_page
 
 
-def close_sweep(session: Session, device_id: int, owner: str) -> bool:
+def close_sweep(session: Session, device_id: int, owner: str, *, now: datetime) -> bool:
     """Marks the sweep as complete, as of the moment it began. False: another walker has the device."""
     return _changed(
         session,
         _held(device_id, owner),
         sweep_page=None,
         last_full_sync_at=devices.c.sweep_started_at,
-        last_sync_at=_later(devices.c.last_sync_at, devices.c.sweep_started_at),
+        last_sync_at=_later(devices.c.last_sync_at, devices.c.sweep_started_at, now),
         sync_failed_at=None,
     )
 
@@ -141,7 +144,7 @@ def partly_synced(session: Session, device_id: int, owner: str, *, at: datetime)
     return _changed(
         session,
         _held(device_id, owner),
-        last_sync_at=_later(devices.c.last_sync_at, at),
+        last_sync_at=_later(devices.c.last_sync_at, at, at),
         sync_failed_at=None,
     )
 
@@ -164,15 +167,16 @@ def jobs_wait(session: Session, device_id: int, *, now: datetime) -> bool:
 def _lacks_complete(settings: Settings, now: datetime) -> ColumnElement[bool]:
     last = devices.c.last_full_sync_at
     return or_(
-        _over(last, now - settings.full_sync_interval_seconds),
-        func.coalesce(last < devices.c.sync_wanted_at, False),
+        _older(last, now - settings.full_sync_interval_seconds, now),
+        _asked_since(devices.c.sync_wanted_at, last, now),
     )
 
 
 def _lacks_partial(settings: Settings, now: datetime) -> ColumnElement[bool]:
     last = devices.c.last_sync_at
     return or_(
-        _over(last, now - settings.sync_interval_seconds), func.coalesce(last < devices.c.hinted_at, False)
+        _older(last, now - settings.sync_interval_seconds, now),
+        _asked_since(devices.c.hinted_at, last, now),
     )
 
 
@@ -184,9 +188,25 @@ def _over(column: ColumnElement[datetime | None], at: datetime) -> ColumnElement
     return or_(column.is_(None), column <= at)
 
 
-def _later(known: ColumnElement[datetime | None], at: object) -> ColumnElement[datetime | None]:
+def _older(column: ColumnElement[datetime | None], than: datetime, now: datetime) -> ColumnElement[bool]:
+    return or_(_over(column, than), _ahead(column, now))
+
+
+def _ahead(column: ColumnElement[datetime | None], now: datetime) -> ColumnElement[bool]:
+    return func.coalesce(column > now + MAX_CLOCK_SKEW, False)
+
+
+def _asked_since(
+    asked: ColumnElement[datetime | None], last: ColumnElement[datetime | None], now: datetime
+) -> ColumnElement[bool]:
+    return and_(func.coalesce(last < asked, False), ~_ahead(asked, now))
+
+
+def _later(
+    known: ColumnElement[datetime | None], at: object, now: datetime
+) -> ColumnElement[datetime | None]:
     new = literal(at, Instant()) if isinstance(at, datetime) else at
-    return case((known > new, known), else_=new)
+    return case((and_(known > new, ~_ahead(known, now)), known), else_=new)
 
 
 def _held(device_id: int, owner: str) -> ColumnElement[bool]:
