@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from chat_hygiene.pipeline import drain, evaluate, sync
+from chat_hygiene.pipeline import drain, evaluate, sync, turns
 from chat_hygiene.pipeline.pacing import Pacer
 from chat_hygiene.pipeline.sync import AT_ONCE
 from chat_hygiene.providers import registry
@@ -132,6 +132,19 @@ def test_while_jobs_are_due_a_sync_spends_nothing_that_was_saved_up(rig):
     assert len(rig.world.seen()) - before <= 3, "one a second: half of two"
     rig.sql("update jobs set state = 'cancelled'")
     assert not one_slice(rig).more
+
+
+def test_at_a_request_a_minute_three_of_a_slice_fit_into_the_time_of_a_task(rig):
+    rig.chat(1)
+    rig.apply()
+    whole(rig)
+    queue(rig)
+    rig.overrides = {"requests_per_minute": 1}
+    with rig.ledger() as ledger, ledger.reading() as session:
+        settings, now = ledger.context.settings, rig.now()
+        at = turns.not_before(session, settings, 1, last=now, now=now)
+        # A token takes a minute; a slice begins its last read in time for the answer.
+        assert timedelta(0) < at - now <= timedelta(minutes=1)
 
 
 def test_a_sync_of_all_waits_for_the_walker_that_has_a_device(rig):

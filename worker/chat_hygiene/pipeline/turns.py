@@ -21,6 +21,10 @@ from chat_hygiene.store.engine import reading
 
 WAITS = timedelta(seconds=60)
 """The longest pause that a walk sits out."""
+FAIR_AT_MOST = timedelta(seconds=40)
+"""The longest wait for jobs between two requests. A slice goes on with a sweep only by three requests, and no task may
+run for 280 s: at one or two requests a minute, syncs take more than their half for as long as they last.
+"""
 LOOK = 0.5
 """Seconds between two looks at `stop`: a flag that another thread sets wakes no loop."""
 
@@ -29,7 +33,7 @@ def not_before(
     session: Session, settings: Settings, device_id: int, *, last: datetime, now: datetime
 ) -> datetime | None:
     """When work that leaves the device's jobs their half, and asked at `last`, may ask again; None: now."""
-    fair = last + 2 * timedelta(minutes=1) / settings.requests_per_minute
+    fair = last + min(FAIR_AT_MOST, 2 * timedelta(minutes=1) / settings.requests_per_minute)
     return fair if fair > now and sweeps.jobs_wait(session, device_id, now=now) else None
 
 
