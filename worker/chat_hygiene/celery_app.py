@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from celery import Celery
-from kombu import Queue
+from kombu import Exchange, Queue
 
 from chat_hygiene import broker, lifecycle, tasks
 from chat_hygiene.settings import Settings, SettingsError, load_settings
@@ -55,8 +55,9 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "worker_prefetch_multiplier": 1,
         # A task that runs on while the broker is away does its work; ending it would cut calls that are out.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
-        # The queues there are. A name that is none of them is an error, not a new queue that nobody reads.
-        "task_queues": [Queue(name) for name in QUEUES],
+        # The queues there are. A name that is none of them is an error, not a new queue that nobody reads. Each has an
+        # exchange of its own: one without would be bound to the default one, and get what is sent to any of them.
+        "task_queues": [Queue(name, Exchange(name), name) for name in QUEUES],
         "task_routes": {f"chat_hygiene.{name}": {"queue": queue} for name, queue in tasks.ROUTES.items()},
         "task_default_queue": "maintenance",
         "task_create_missing_queues": False,

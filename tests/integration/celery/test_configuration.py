@@ -32,7 +32,14 @@ def test_a_message_is_only_a_wake_up():
     assert found["worker_enable_remote_control"] is False
     assert found["beat_enable_remote_control"] is False
     assert found["task_create_missing_queues"] is False
-    assert [queue.name for queue in found["task_queues"]] == ["sync", "evaluate", "delete", "maintenance"]
+
+
+def test_a_queue_gets_what_is_sent_to_it_alone():
+    names = ["sync", "evaluate", "delete", "maintenance"]
+    queues = celery_app.app.amqp.queues
+    assert [(queue.name, queue.exchange.name, queue.routing_key) for queue in queues.values()] == [
+        (name, name, name) for name in names
+    ]
 
 
 def test_a_broker_that_is_gone_is_noticed_and_waited_for():
