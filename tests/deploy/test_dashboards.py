@@ -7,7 +7,9 @@ import pytest
 import sqlalchemy
 from ruamel.yaml import YAML
 from sqlalchemy import text
+from typer.main import get_command
 
+from chat_hygiene.cli.app import app
 from chat_hygiene.store.views import VIEWS
 from deploy.stack import COMPOSE, ROOT, SERVICES
 
@@ -119,6 +121,22 @@ def test_an_alert_says_what_is_wrong_and_what_to_do():
         "ChatHygieneStopped",
         "ChatHygieneFinalFailures",
     } <= {rule["alert"] for rule in RULES}
+
+
+def test_every_command_that_is_named_is_there():
+    named = re.findall(
+        r"chat-hygiene ((?:[a-z-]+ ?)+)", " ".join(f"{rule['annotations']};" for rule in RULES)
+    )
+    assert named
+    verbs = get_command(app)
+    for words in named:
+        command = verbs
+        for word in words.split():
+            if not hasattr(command, "commands"):
+                break  # what follows the verb
+            assert word in command.commands, f"chat-hygiene {words}: there is no {word}"
+            command = command.commands[word]
+        assert not hasattr(command, "commands"), f"chat-hygiene {words} is no whole command"
 
 
 def test_prometheus_scrapes_the_web_service_and_loads_the_alerts():
