@@ -4,6 +4,7 @@ import socket
 
 import pytest
 from sqlalchemy import make_url, update
+from structlog.testing import capture_logs
 
 from chat_hygiene.core.errors import InvalidInputError, ListenError
 from chat_hygiene.settings import load_settings
@@ -76,6 +77,18 @@ def test_without_a_key_it_does_not_start(postgres_url):
     settings = load_settings(database_url=postgres_url, web_port=0, webhook_token=TOKEN, _env_file=None)
     with pytest.raises(InvalidInputError, match="PSEUDONYM_KEY"):
         WebServer(settings)
+
+
+def test_a_server_that_dies_is_told_at_once_and_to_whoever_waits(tmp_path, monkeypatch):
+    async def die(_server):
+        raise LookupError("a bug")
+
+    monkeypatch.setattr("uvicorn.Server.main_loop", die)
+    with capture_logs() as logs, served(f"sqlite:///{tmp_path}/a.db", now=NOW) as site:
+        with pytest.raises(LookupError, match="a bug"):
+            site.server.wait()
+        [line] = [line for line in logs if line["log_level"] == "error"]
+    assert "the web server ended by itself" in line["event"]
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])

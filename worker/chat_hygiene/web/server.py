@@ -6,6 +6,7 @@ import threading
 from types import TracebackType
 from typing import Self
 
+import structlog
 import uvicorn
 
 from chat_hygiene.clock import Clock, utc_now
@@ -16,6 +17,8 @@ from chat_hygiene.web.app import create_app
 GRACE_SECONDS = 20
 """For requests in flight once it is to end; each is over sooner by itself."""
 MAX_CONNECTIONS = 256
+
+_log = structlog.get_logger(__name__)
 
 
 class WebServer:
@@ -79,6 +82,8 @@ class WebServer:
             self._server.run(sockets=[self._listener])
         except BaseException as error:  # noqa: BLE001 - told to whoever waits
             self._failure = error
+            # Under `up` nobody waits before the end, and the rest works on without it.
+            _log.exception("the web server ended by itself; start the process again")
         finally:
             self._listener.close()
 
