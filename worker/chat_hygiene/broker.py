@@ -68,11 +68,14 @@ class Channel(redis.Channel):  # type: ignore[misc]  # the library is not typed
         return {**super()._connparams(asynchronous), "protocol": 2}
 
     def _brpop_read(self, **options: Any) -> Any:  # noqa: ANN401 - the library's signature
+        self.connection.decoded = False
         try:
             return super()._brpop_read(**options)
         except (Empty, self.ResponseError, *self.connection_errors):
             raise
-        except Exception as error:  # noqa: BLE001 - JSON that decodes to objects fails in as many ways as there are types
+        except Exception as error:  # JSON that decodes to objects fails in as many ways as there are types
+            if self.connection.decoded:
+                raise  # from whoever got the message
             _log.warning("a broker message was dropped: it is no JSON", error=type(error).__name__)
             return True
 
@@ -81,8 +84,11 @@ class Transport(redis.Transport):  # type: ignore[misc]  # the library is not ty
     """The Redis transport with `understood` at its entrance."""
 
     Channel = Channel
+    decoded = False
+    """Whether what a channel reads now was JSON."""
 
     def _deliver(self, message: Any, queue: str) -> None:  # noqa: ANN401 - whatever JSON held
+        self.decoded = True
         try:
             clean = understood(message, queue, current_app.tasks)
         except ValueError as error:

@@ -8,7 +8,11 @@ from uuid import uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kombu import Connection, Consumer, Exchange, Queue
+from structlog.testing import capture_logs
 
+import chat_hygiene.celery_app  # noqa: F401 - the tasks that there are
+from chat_hygiene import broker
 from chat_hygiene.broker import understood
 from support import inbox
 from support.processes import ON_POSTGRESQL, until
@@ -79,6 +83,23 @@ GARBAGE = [
     b'{"__type__": "datetime", "__value__": 5}', b'{"__type__": "uuid", "__value__": "x"}', b'{"__type__": "decimal", "__value__": "x"}',
     b"{}", b'{"headers": {}, "properties": {}, "body": ""}',
 ]  # fmt: skip
+
+
+def test_an_error_of_who_gets_a_message_is_not_taken_for_a_line_that_is_no_json(redis):
+    def fail(_body, _message):
+        raise LookupError("a bug")
+
+    broker.install()
+    with Connection(redis.url) as connection, redis.client() as client, capture_logs() as logs:
+        queue = Queue("maintenance", Exchange("maintenance"), "maintenance")
+        with Consumer(connection, [queue], callbacks=[fail], accept=["json"]):
+            client.lpush("maintenance", b"{")
+            connection.drain_events(timeout=5)
+            assert [line["event"] for line in logs] == ["a broker message was dropped: it is no JSON"]
+            client.lpush("maintenance", json.dumps(message("chat_hygiene.heartbeat")))
+            with pytest.raises(LookupError, match="a bug"):
+                connection.drain_events(timeout=5)
+    assert len(logs) == 1
 
 
 @ON_POSTGRESQL
