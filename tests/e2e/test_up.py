@@ -55,6 +55,7 @@ def test_a_policy_that_becomes_due_runs_without_any_command_also_when_stopped_in
 
     first = up(deployment)
     until(lambda: sum(call.acted for call in world.deletes()) > 3, "deleting has begun", first)
+    assert first.said().startswith("✔ "), "something else is said first"
     assert page(first, "/healthz") == 200
     first.tell(signal.SIGINT)
     assert first.ended() == 0, first.said()

@@ -26,7 +26,8 @@ def configuration(settings: Settings) -> dict[str, Any]:
     """Celery's settings for ours, each with its reason."""
     url = settings.broker_url.get_secret_value()
     return {
-        "broker_url": url,
+        # With a host, or the library would warn that it takes the default one, in the first line of all.
+        "broker_url": "memory://localhost" if urlsplit(url).scheme == "memory" else url,
         # Certificates are checked, unless the URL says otherwise: the library's default is not to.
         "broker_use_ssl": {"ssl_cert_reqs": ssl.CERT_REQUIRED} if urlsplit(url).scheme == "rediss" else False,
         # memory:// is asked so often, or every task would start up to a second late.

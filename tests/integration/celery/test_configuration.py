@@ -61,6 +61,11 @@ def test_certificates_of_a_rediss_broker_are_checked():
     assert connection.get_transport_cls() is broker.Transport
 
 
+def test_a_broker_in_the_process_is_nothing_to_warn_of(caplog):
+    Connection(configured("memory://")["broker_url"]).info()
+    assert caplog.text == ""
+
+
 def test_every_entry_of_beat_names_a_task_and_a_queue_and_expires():
     found = configured()
     entries = found["beat_schedule"]
