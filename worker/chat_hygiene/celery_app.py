@@ -34,8 +34,9 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "broker_transport_options": {"polling_interval": 0.05}
         if urlsplit(url).scheme == "memory"
         else {
-            # A worker that dies leaves its message to others after this time. Longer than any task may take, or a long
-            # one would be started twice; no longer, since the tick has long repaired what was lost.
+            # What a worker that died had fetched comes back this long after it was fetched. Longer than any task may take, or
+            # a long one would be started twice; and as long as a message lives (`tasks.EXPIRES`, from when it was sent), so
+            # that what comes back is dropped as expired: the ticks since then have said the same.
             "visibility_timeout": 300,
             # A broker that vanished without closing its connections is noticed, by a publish and by a consumer.
             "socket_timeout": 10,
@@ -49,7 +50,8 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "broker_connection_max_retries": None,
         # A server that answers with an error (loading, read-only, a key of the wrong type) is one to try again, too.
         "broker_channel_error_retry": True,
-        # Late: a message whose worker died is not lost at once. Safe, because it is a wake-up; crashes are counted in SQL.
+        # Late, so that a message whose pool process died is delivered again at once. Safe, because it is a wake-up; crashes
+        # are counted in SQL. What a worker held that died as a whole is lost (see above), and the next tick repairs it.
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
         # One message a process: what is fetched ahead of a long task would wait for it while others are idle.

@@ -26,6 +26,10 @@ def test_a_message_is_only_a_wake_up():
     assert found["worker_prefetch_multiplier"] == 1
     assert found["broker_transport_options"]["visibility_timeout"] == 300
     assert found["task_time_limit"] < 300
+    expires = timedelta(seconds=found["broker_transport_options"]["visibility_timeout"])
+    assert expires >= tasks.EXPIRES, (
+        "what a dead worker held comes back while the ticks have long repaired it"
+    )
     assert "task_soft_time_limit" not in found
     assert (found["accept_content"], found["task_serializer"]) == (["json"], "json")
     assert found["result_backend"] is None
