@@ -60,8 +60,32 @@ def _is_id(value: object) -> bool:
     return type(value) is int and 0 < value < 2**63
 
 
+class QoS(redis.QoS):  # type: ignore[misc]  # the library is not typed
+    """What a worker holds unacknowledged, without what it could not acknowledge because the broker was away.
+
+    The library goes on counting that, and a worker that takes one message at a time then never takes another one. The
+    broker hands it out again after the visibility time-out; here it is done.
+    """
+
+    def ack(self, delivery_tag: str) -> None:
+        """Lets go of a message, whether or not the broker can be told."""
+        try:
+            super().ack(delivery_tag)
+        finally:
+            self._quick_ack(delivery_tag)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - the library's signature
+        """Gives a message back, or drops it if the broker cannot be told: it has it still."""
+        try:
+            super().reject(delivery_tag, requeue=requeue)
+        finally:
+            self._quick_ack(delivery_tag)
+
+
 class Channel(redis.Channel):  # type: ignore[misc]  # the library is not typed
-    """A channel that outlives a line that is no JSON."""
+    """A channel that outlives a line that is no JSON, and a broker that was away when a message was done."""
+
+    QoS = QoS
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 - the library's signature
         # Version 3 is redis-py's default; nothing here needs it, and its handshake is one more thing to fail.
