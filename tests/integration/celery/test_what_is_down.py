@@ -38,7 +38,9 @@ def serve(monkeypatch):
         service.close()
 
 
-@pytest.mark.parametrize("task", ["tick", "sync", "evaluate", "drain", "reconcile", "look_at_debts", "purge", "seal"])
+@pytest.mark.parametrize(
+    "task", ["tick", "sync", "evaluate", "drain", "reconcile", "look_at_debts", "purge", "seal"]
+)
 def test_no_database(task, serve, nowhere, capsys):
     serve(database_url=f"postgresql://nobody@{nowhere}/none")
     getattr(tasks, task)(*([1] if task == "evaluate" else []))
