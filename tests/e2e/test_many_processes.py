@@ -9,34 +9,19 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from support import inbox
 from support.brokers import Broker
-from support.command import apply, environment, verified
-from support.outside import Outside, serving
-from support.processes import CELERY, Deployment, until
+from support.command import apply, verified
+from support.processes import CELERY, ON_POSTGRESQL, Deployment, deployed, until
 
 DEVICES, STAYING = 20, 50
 GOING = 100 if os.environ.get("CHAOS") == "full" else 15
 """Chats of each device. 2,000 in all take minutes of both cores of a small machine."""
 POLICIES = inbox.POLICIES.replace("max_chats: 1000", "max_chats: 1000000")
-ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
 @pytest.fixture
 def deployment(database_url, engine, redis: Broker, tmp_path):
-    folder = tmp_path / "processes"
-    folder.mkdir()
-    with serving(Outside()) as world:
-        env = environment(
-            database_url,
-            world.url,
-            CHAT_HYGIENE_BROKER_URL=redis.url,
-            CHAT_HYGIENE_INTERNAL_TICK_SECONDS="1",
-            CHAT_HYGIENE_READ_DEADLINE_SECONDS="15",
-            CHAT_HYGIENE_DELETE_DEADLINE_SECONDS="30",
-            CHAT_HYGIENE_LEASE_SECONDS="60",
-        )
-        deployment = Deployment(env, engine, redis, world, folder)
+    with deployed(database_url, engine, redis, tmp_path) as deployment:
         yield deployment
-        deployment.close()
 
 
 class Slots:

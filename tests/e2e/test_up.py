@@ -9,28 +9,14 @@ import pytest
 from sqlalchemy import Engine
 
 from support import inbox
-from support.command import COMMAND, environment, verified
-from support.outside import Outside, serving
-from support.processes import ON_SQLITE, Deployment, Process, until
+from support.command import COMMAND, verified
+from support.processes import ON_SQLITE, Deployment, Process, deployed, until
 
 
 @pytest.fixture
 def deployment(database_url: str, engine: Engine, tmp_path: Path):
-    folder = tmp_path / "processes"
-    folder.mkdir()
-    with serving(Outside()) as world:
-        env = environment(
-            database_url,
-            world.url,
-            CHAT_HYGIENE_WEB_PORT="0",
-            CHAT_HYGIENE_INTERNAL_TICK_SECONDS="1",
-            CHAT_HYGIENE_READ_DEADLINE_SECONDS="15",
-            CHAT_HYGIENE_DELETE_DEADLINE_SECONDS="30",
-            CHAT_HYGIENE_LEASE_SECONDS="60",
-        )
-        deployment = Deployment(env, engine, None, world, folder)
+    with deployed(database_url, engine, None, tmp_path, CHAT_HYGIENE_WEB_PORT="0") as deployment:
         yield deployment
-        deployment.close()
 
 
 def up(deployment: Deployment) -> Process:

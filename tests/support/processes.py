@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -17,8 +17,8 @@ from sqlalchemy import Engine, text
 
 from support import inbox
 from support.brokers import Broker
-from support.command import COMMAND, apply
-from support.outside import Outside
+from support.command import COMMAND, apply, environment
+from support.outside import Outside, serving
 
 PATIENCE = 90
 """Seconds until what has to come counts as missed: many times what it takes on a quiet machine."""
@@ -134,3 +134,30 @@ class Deployment:
 
     def close(self) -> None:
         self._processes.close()
+
+
+@contextmanager
+def deployed(
+    database_url: str, engine: Engine, redis: Broker | None, folder: Path, **settings: str
+) -> Iterator[Deployment]:
+    """A deployment over an empty account, without any worker yet; what was started is killed at the end."""
+    processes = folder / "processes"
+    processes.mkdir()
+    broker = {} if redis is None else {"CHAT_HYGIENE_BROKER_URL": redis.url}
+    with serving(Outside()) as world:
+        env = environment(
+            database_url,
+            world.url,
+            CHAT_HYGIENE_INTERNAL_TICK_SECONDS="1",
+            # Real ones: several processes share a test machine's cores, and a call given up would only muddy what is shown.
+            CHAT_HYGIENE_READ_DEADLINE_SECONDS="15",
+            CHAT_HYGIENE_DELETE_DEADLINE_SECONDS="30",
+            CHAT_HYGIENE_LEASE_SECONDS="60",
+            **broker,
+            **settings,
+        )
+        deployment = Deployment(env, engine, redis, world, processes)
+        try:
+            yield deployment
+        finally:
+            deployment.close()
