@@ -19,6 +19,7 @@ from chat_hygiene.pipeline.context import Context
 from chat_hygiene.pipeline.outlook import Outlook, Prospect
 from chat_hygiene.pipeline.pacing import CALLS_PER_JOB, Pacer
 from chat_hygiene.providers.base import Deleter, Reader
+from chat_hygiene.settings import MAX_READ_AGE
 from chat_hygiene.store import budgets, jobs
 from chat_hygiene.store.jobs import Job
 
@@ -125,7 +126,7 @@ class _Drain:
             wake = self._wake_at(view)
             patience = horizon
             if view.unanswered:
-                patience = max(horizon, self._context.settings.delete_deadline_seconds)
+                patience = max(horizon, MAX_READ_AGE + self._context.settings.delete_deadline_seconds)
             if not self._tasks and (wake is None or wake - view.now > patience):
                 return Report(self._worked)
             await self._rest(wake, over)

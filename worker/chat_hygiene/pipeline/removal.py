@@ -100,10 +100,10 @@ async def _remove(context: Context, calls: Calls, job: Job) -> bool:
 
 
 def _still_out(context: Context, job: Job) -> datetime:
-    """Until when an earlier call without an answer could still act."""
+    """Until when an earlier call without an answer could still act: it may have left as late as the read's age allowed."""
     if job.intent_at is None or job.intent is None or job.error_class not in jobs.UNANSWERED:
         return context.clock()
-    return job.intent_at + context.settings.delete_deadline_seconds
+    return job.intent_at + MAX_READ_AGE + context.settings.delete_deadline_seconds
 
 
 async def _call(context: Context, calls: Calls, job: Job, passed: gate.Pass, *, not_after: datetime) -> bool:
