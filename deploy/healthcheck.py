@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-WAIT = 5
+WAIT = 8
 """Seconds for an answer."""
 
 

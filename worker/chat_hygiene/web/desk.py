@@ -16,7 +16,7 @@ from chat_hygiene.store.keys import load_keys
 from chat_hygiene.wiring import Ledger, open_ledger
 
 THREADS = 8
-PATIENCE = 3.0
+PATIENCE = 5.0
 """Seconds that a request waits for the database, its turn included. Less than a health check waits for its answer."""
 
 T = TypeVar("T")
