@@ -3,30 +3,12 @@
 A column may be added at the end; none may change, move or go. No view shows a full number, a name or free text.
 """
 
-import re
-
 from alembic import op
+
+from chat_hygiene.store.spelling import spell
 
 revision = "0004"
 down_revision = "0003"
-
-# What the two engines spell differently.
-SPELLINGS = {
-    "postgresql": {
-        "NOW": "now()",
-        "AGE({})": "CAST(floor(extract(epoch FROM now())) - floor(extract(epoch FROM {})) AS bigint)",
-        "FIELD({})": "v.document ->> '{}'",
-        "LABELLED": "c.labels @> jsonb_build_array(h.label)",
-        "UNKNOWN_COUNT": "CAST(NULL AS bigint)",
-    },
-    "sqlite": {
-        "NOW": "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')",
-        "AGE({})": "CAST(strftime('%s', 'now') AS INTEGER) - CAST(strftime('%s', {}) AS INTEGER)",
-        "FIELD({})": "json_extract(v.document, '$.{}')",
-        "LABELLED": "EXISTS (SELECT 1 FROM json_each(c.labels) AS l WHERE l.value = h.label)",
-        "UNKNOWN_COUNT": "CAST(NULL AS INTEGER)",
-    },
-}
 
 VIEWS = {
     "report_v1_policies": """
@@ -161,19 +143,10 @@ VIEWS = {
 
 
 def upgrade() -> None:
-    spellings = SPELLINGS[op.get_context().dialect.name]
     for name, query in VIEWS.items():
-        op.execute(f"CREATE VIEW {name} AS {_spell(query, spellings)}")
+        op.execute(f"CREATE VIEW {name} AS {spell(query, op.get_context().dialect.name)}")
 
 
 def downgrade() -> None:
     for name in VIEWS:
         op.execute(f"DROP VIEW {name}")
-
-
-def _spell(query: str, spellings: dict[str, str]) -> str:
-    for word, spelling in spellings.items():
-        name, takes, _ = word.partition("({})")
-        pattern = rf"\b{name}\(([\w.]+)\)" if takes else rf"\b{name}\b"
-        query = re.sub(pattern, lambda match, to=spelling: to.format(*match.groups()), query)
-    return query

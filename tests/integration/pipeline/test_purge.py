@@ -108,6 +108,10 @@ def records(database_url):
     return records
 
 
+def candidate(run_id, chat_id, at):
+    return {"run_id": run_id, "chat_id": chat_id, "generation": 1, "matched_at": at, "not_before": at}
+
+
 @pytest.mark.parametrize("state", FINAL)
 def test_an_ended_job_goes_with_its_run_and_an_erased_chat(records, state):
     run_id = records.run_row()
@@ -155,7 +159,7 @@ def test_open_debt_keeps_its_job_its_run_and_its_chat(records):
 def test_open_jobs_and_runs_that_wait_stay_however_old(records):
     run_id = records.run_row(state="awaiting_approval", finished_at=None)
     chat_id = records.chat(1, missing_since=records.now - OLD)
-    records.sql(insert(run_candidates).values(run_id=run_id, chat_id=chat_id, generation=1))
+    records.sql(insert(run_candidates).values(candidate(run_id, chat_id, records.now)))
     queued = records.run_row(ago=OLD + DAY)
     records.ended(2, queued, state="cancelled", finished_at=None)
     records.sql("update jobs set state = 'queued'")
@@ -252,9 +256,7 @@ def test_thousands_of_rows_of_each_kind_go_in_batches_that_the_audit_counts(reco
             [{**run, "id": each + 1, "scheduled_for": at - timedelta(minutes=each)} for each in ids],
         )
         session.execute(insert(jobs), [job_row(at, each, each, 1, "deleted") for each in ids])
-        session.execute(
-            insert(run_candidates), [{"run_id": each + 1, "chat_id": each, "generation": 1} for each in ids]
-        )
+        session.execute(insert(run_candidates), [candidate(each + 1, each, at) for each in ids])
     stops = iter([False, False, True])
     assert records.purge(stop=lambda: next(stops)) == {"jobs": 2000}
     assert records.left()["jobs"] == 1000

@@ -208,7 +208,7 @@ def _evaluate(
     trips = tuple(trip for load in loads if (trip := brakes.judge(policy, load)))
     if trips:
         attempt.rollback()
-        candidates.remember(session, wanted, run_id=run_id)
+        candidates.remember(session, wanted, run_id=run_id, grace=policy.grace, now=now)
         runs.supersede(session, stored.id, policy=policy.name, by_run=run_id, now=now, actor=context.actor)
         return report("awaiting_approval", "brake", trips=trips)
     attempt.commit()

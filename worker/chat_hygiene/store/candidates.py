@@ -115,10 +115,14 @@ def queue(
     session.execute(dialect.insert(jobs).from_select(list(values), rows).on_conflict_do_nothing())
 
 
-def remember(session: Session, condition: ColumnElement[bool], *, run_id: int) -> None:
+def remember(
+    session: Session, condition: ColumnElement[bool], *, run_id: int, grace: timedelta, now: datetime
+) -> None:
     """The candidates of a run that awaits approval."""
-    rows = select(literal(run_id), chats.c.id, chats.c.generation).where(condition).order_by(chats.c.id)
-    session.execute(insert(run_candidates).from_select(["run_id", "chat_id", "generation"], rows))
+    at, due, brake = literal(now, Instant()), literal(now + grace, Instant()), literal("brake")
+    rows = select(literal(run_id), chats.c.id, chats.c.generation, at, due, brake).where(condition)
+    columns = ["run_id", "chat_id", "generation", "matched_at", "not_before", "withheld_by"]
+    session.execute(insert(run_candidates).from_select(columns, rows.order_by(chats.c.id)))
 
 
 def of_run(session: Session, run_id: int) -> list[tuple[str, int]]:

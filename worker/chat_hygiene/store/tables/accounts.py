@@ -41,6 +41,8 @@ devices = Table(
     Column("blocked_reason", Text),
     Column("breaker_failures", Integer, nullable=False, server_default="0"),
     Column("breaker_until", Instant),
+    # Chats that no enforcing policy has in its scope, as counted last; NULL: not counted yet.
+    Column("uncovered", Integer),
     UniqueConstraint("provider", "device"),
 )
 

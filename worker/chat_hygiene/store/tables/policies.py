@@ -1,6 +1,7 @@
-"""Policies, their immutable versions, their runs, and the candidates of runs that await approval."""
+"""Policies, their immutable versions, their runs, and the candidates that a run withheld or that stand in a plan."""
 
 from sqlalchemy import (
+    Boolean,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -68,6 +69,10 @@ policy_runs = Table(
     Column("funnel", Json),
     # Of the candidates of a run that awaits approval: SHA-256 over their sorted refs and generations.
     Column("digest", Text),
+    # It queued the first few of a version (law 8); the others wait until those have ended well.
+    Column("canary", Boolean, nullable=False, server_default=text("false")),
+    # Until when somebody may approve it.
+    Column("expires_at", Instant),
     Column("requested_by", Text, nullable=False),
     Column("approved_by", Text),
     UniqueConstraint("policy_id", "scheduled_for"),
@@ -91,5 +96,11 @@ run_candidates = Table(
     Column("run_id", BigId, ForeignKey("policy_runs.id"), primary_key=True),
     Column("chat_id", BigId, ForeignKey("chats.id"), primary_key=True),
     Column("generation", Integer, nullable=False),
+    # Since when it matches without being queued, and when its grace is over: what is late is seen to be late.
+    Column("matched_at", Instant, nullable=False),
+    Column("not_before", Instant, nullable=False),
+    # What keeps it from being queued; NULL: nothing, it is in a plan.
+    Column("withheld_by", Text),
+    CheckConstraint("withheld_by in ('brake', 'stale', 'stopped')", name="withheld_by"),
 )
 Index("ix_run_candidates_chat_id", run_candidates.c.chat_id)
