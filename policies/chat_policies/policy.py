@@ -50,7 +50,7 @@ def _share(value: object) -> object:
 
 def _canary(value: object) -> object:
     if value == "off":
-        return None
+        return value
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_CHATS:
         raise refuse("must be a whole number of chats, 1 or more, or off", "write 10")
     return value
@@ -80,9 +80,14 @@ Share = Annotated[
     WithJsonSchema({"type": "string", "pattern": SHARE, "description": "10%"}),
 ]
 Canary = Annotated[
-    int | None,
+    int | Literal["off"],
     BeforeValidator(_canary),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"const": "off"}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "integer", "minimum": 1}, {"const": "off"}],
+            "description": "Not written: as many as CHAT_HYGIENE_CANARY_CHATS says, 10 unless set",
+        }
+    ),
 ]
 Grace = Annotated[
     timedelta,
@@ -144,16 +149,16 @@ class DeleteOptions(Part):
 class Limits(Part):
     """The brakes, per local calendar day: chats, percent of a device's chats, and the first run of a version.
 
-    Zero means none. `canary` None is off.
+    Zero means none. `canary` None is not written: the installation's setting counts.
     """
 
     max_chats: Annotated[int, Field(ge=0, le=MOST_CHATS)] = 200
     max_share: Share = Decimal(10)
-    canary: Canary = 10
+    canary: Canary | None = None
 
 
 class Policy(Part):
-    """One policy. `devices` None is all; `grace` of zero is no window."""
+    """One policy. `devices` None is all; `grace` of zero is no window; `catch_up` None follows the installation's setting."""
 
     name: Name
     description: Annotated[str, Field(min_length=1, max_length=500)] | None = None
@@ -167,7 +172,10 @@ class Policy(Part):
     grace: Grace = timedelta(days=7)
     delete: DeleteOptions | None = Field(default=None, validate_default=True)
     limits: Limits = Limits()
-    catch_up: Duration = timedelta(days=1)
+    catch_up: Annotated[
+        Duration | None,
+        Field(description="Not written: as CHAT_HYGIENE_CATCH_UP_SECONDS says, a day unless set"),
+    ] = None
 
     @field_validator(*ONLY_FOR_DELETE, mode="before")
     @classmethod
@@ -215,7 +223,10 @@ class Policy(Part):
         return cls.model_validate(dict(document))
 
     def to_document(self) -> dict[str, Any]:
-        """The canonical JSON-able form, spelt as in a policy file, every default written out: what is stored."""
+        """The canonical JSON-able form, spelt as in a policy file: what is stored.
+
+        Every default is written out, except the two that an installation sets: `limits.canary` and `catch_up`.
+        """
         document: dict[str, Any] = {"name": self.name}
         if self.description is not None:
             document["description"] = self.description
@@ -230,12 +241,13 @@ class Policy(Part):
         document["grace"] = durations.spell(self.grace) if self.grace else "none"
         if self.delete is not None:
             document["delete"] = self.delete.model_dump(mode="json", exclude_none=True)
-        document["limits"] = {
+        limits = {
             "max_chats": self.limits.max_chats,
             "max_share": f"{self.limits.max_share.normalize():f}%",
-            "canary": self.limits.canary or "off",
         }
-        document["catch_up"] = durations.spell(self.catch_up)
+        document["limits"] = limits if self.limits.canary is None else limits | {"canary": self.limits.canary}
+        if self.catch_up is not None:
+            document["catch_up"] = durations.spell(self.catch_up)
         return document
 
     def words(self) -> str:

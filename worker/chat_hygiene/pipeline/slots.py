@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from chat_policies import Policy, next_fire
 
@@ -30,8 +30,8 @@ class Slots:
     upcoming: datetime
 
 
-def came_due(policy: Policy, since: datetime, *, now: datetime) -> Slots:
-    """The slots from `since`, itself one, to `now`, which is not before it."""
+def came_due(policy: Policy, since: datetime, *, catch_up: timedelta, now: datetime) -> Slots:
+    """The slots from `since`, itself one, to `now`, which is not before it; those older than `catch_up` are missed."""
     newest: deque[datetime] = deque(maxlen=MOST_ROWS + 1)
     count = 0
     for slot in _fires(policy, since):
@@ -39,11 +39,11 @@ def came_due(policy: Policy, since: datetime, *, now: datetime) -> Slots:
             break
         newest.append(slot)
         count += 1
-    inside = [at for at in newest if now - at <= policy.catch_up]
+    inside = [at for at in newest if now - at <= catch_up]
     return Slots(
         run=inside[-1] if inside else None,
         coalesced=tuple(inside[:-1]),
-        missed=tuple(at for at in newest if now - at > policy.catch_up),
+        missed=tuple(at for at in newest if now - at > catch_up),
         further=count - len(newest),
         upcoming=slot,
     )

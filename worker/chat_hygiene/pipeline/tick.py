@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from chat_hygiene.core.events import Event
 from chat_hygiene.pipeline import outlook, purge, readiness
 from chat_hygiene.pipeline.context import Context
+from chat_hygiene.pipeline.house import catch_up_of
 from chat_hygiene.pipeline.slots import Slots, came_due
 from chat_hygiene.settings import MAX_CLOCK_SKEW
 from chat_hygiene.store import audit, debts, heartbeats, jobs, policies, runs, sweeps
@@ -107,7 +108,8 @@ def _beat(context: Context, now: datetime) -> timedelta | None:
 def _claim(context: Context, due: Due, *, now: datetime) -> None:
     # Nothing is locked while slots are counted, which takes seconds after a year's outage: the claim compares.
     try:
-        slots = came_due(Policy.from_document(due.document), due.slot, now=now)
+        policy = Policy.from_document(due.document)
+        slots = came_due(policy, due.slot, catch_up=catch_up_of(policy, context.settings), now=now)
     except Exception:  # noqa: BLE001 - one policy's document or calendar must not stop the others
         _log.exception("the schedule of a policy cannot be computed", policy=due.name)
         _fail(context, due, now=now)
