@@ -73,6 +73,8 @@ policy_runs = Table(
     Column("canary", Boolean, nullable=False, server_default=text("false")),
     # Until when somebody may approve it.
     Column("expires_at", Instant),
+    # What a person should know of it besides: which brakes tripped, which clause tells nothing of any chat. Sentences.
+    Column("notes", Json),
     Column("requested_by", Text, nullable=False),
     Column("approved_by", Text),
     UniqueConstraint("policy_id", "scheduled_for"),
