@@ -20,7 +20,7 @@ policies:
     unless: {labels: [vip, legal], unread: true}
     grace: none
     delete: {from_whatsapp: true, force_local: true}
-    limits: {max_chats: 1000, max_share: 100%}
+    limits: {max_chats: 1000, max_share: 100%, canary: off}
   - name: keep-contracts
     action: keep
     when: {labels: [contract]}

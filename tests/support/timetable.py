@@ -51,7 +51,7 @@ class Timetable:
             "when": "{inactive_for: 30d}",
             "grace": "none",
             "delete": "{from_whatsapp: true}",
-            "limits": "{max_chats: 1000, max_share: 100%}",
+            "limits": "{max_chats: 1000, max_share: 100%, canary: off}",
             **keys,
         }
         body = "".join(f"    {key}: {value}\n" for key, value in lines.items() if value is not None)

@@ -87,7 +87,7 @@ class Rig:
         grace="none",
         whatsapp="true",
         force="true",
-        limits="{max_chats: 1000, max_share: 100%}",
+        limits="{max_chats: 1000, max_share: 100%, canary: off}",
         more="",
     ) -> None:
         document = POLICY.format(
