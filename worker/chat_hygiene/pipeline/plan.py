@@ -1,0 +1,108 @@
+"""The plan of a preview: exactly the chats that a person looked at, signed, so that `run --plan` can let no other go. Pure."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from chat_hygiene.core.errors import InvalidInputError, SafetyStopError
+from chat_hygiene.settings import MAX_CLOCK_SKEW
+
+VERSION: Literal[1] = 1
+"""Of the file's shape."""
+_AGAIN = "make a new one: chat-hygiene preview --out FILE"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Candidate(_Part):
+    """One chat life; `device` is the provider's id of its number."""
+
+    chat_ref: str
+    device: str
+    generation: int
+
+
+class Planned(_Part):
+    """What one version of one policy would delete. `digest` is `store.runs.digest` of the candidates, for a person to compare."""
+
+    policy: str
+    version: int
+    digest: str
+    candidates: tuple[Candidate, ...]
+
+
+class Plan(_Part):
+    """A whole plan."""
+
+    version: Literal[1] = VERSION
+    kind: Literal["plan"] = "plan"
+    made_at: AwareDatetime
+    expires_at: AwareDatetime
+    policies: tuple[Planned, ...]
+
+    @property
+    def chats(self) -> int:
+        """How many chats are in it, over all policies."""
+        return sum(len(each.candidates) for each in self.policies)
+
+
+def make(policies: Sequence[Planned], *, now: datetime, lasts: timedelta) -> Plan:
+    """A plan that is good for as long as `lasts` from now."""
+    return Plan(made_at=now, expires_at=now + lasts, policies=tuple(policies))
+
+
+def write(plan: Plan, key: bytes) -> bytes:
+    """The bytes of its file. The signature is an HMAC-SHA256 over the canonical JSON of everything else."""
+    document = plan.model_dump(mode="json")
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    signature = hmac.digest(key, canonical.encode(), hashlib.sha256).hex()
+    return f"{json.dumps(document | {'signature': signature}, indent=2)}\n".encode()
+
+
+def read(data: bytes, key: bytes, *, source: str) -> Plan:
+    """The plan of a file, once it is proven that `write` made it with this key, to the byte: what a person read is what is done.
+
+    Raises InvalidInputError when it is no plan that this program knows, SafetyStopError when it was altered.
+    """
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict) or document.get("kind") != "plan":
+        raise InvalidInputError(
+            f"{source} is no plan", fix="chat-hygiene preview --out FILE makes one: name that file"
+        )
+    if document.get("version") != VERSION:
+        raise InvalidInputError(f"{source} is a plan of another version of this program", fix=_AGAIN)
+    document.pop("signature", None)
+    try:
+        plan = Plan.model_validate(document)
+    except ValidationError:
+        plan = None
+    if plan is None or not hmac.compare_digest(write(plan, key), data):
+        raise SafetyStopError(
+            f"{source} is not as it was written, or was made with another AUDIT_KEY: nothing was done",
+            fix=_AGAIN,
+        )
+    return plan
+
+
+def check(plan: Plan, *, now: datetime) -> None:
+    """Raises SafetyStopError when it may not be carried out any more."""
+    if now >= plan.expires_at:
+        raise SafetyStopError(
+            f"the plan is out of date since {plan.expires_at:%Y-%m-%d %H:%M} UTC: nothing was done",
+            fix=_AGAIN,
+        )
+    if plan.made_at > now + MAX_CLOCK_SKEW:
+        raise SafetyStopError(
+            f"the plan was made at {plan.made_at:%Y-%m-%d %H:%M} UTC, which is still to come: nothing was done",
+            fix="check this machine's clock, then make a new plan",
+        )
