@@ -6,6 +6,7 @@ The report views count and list what was withheld, and no longer show what a per
 import sqlalchemy as sa
 from alembic import op
 
+from chat_hygiene.store.spelling import spell
 from chat_hygiene.store.types import Instant, Json
 
 revision = "0006"

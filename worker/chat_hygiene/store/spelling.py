@@ -10,7 +10,10 @@ _SPELLINGS = {
         "FIELD({})": "v.document ->> '{}'",
         "LABELLED": "c.labels @> jsonb_build_array(h.label)",
         "UNKNOWN_COUNT": "CAST(NULL AS bigint)",
-        "WITHOUT_WORDS": "(CAST(e.detail AS jsonb) - 'because')::text",
+        "GRACE_OVER": "d.last_online_at + CAST(v.document -> 'delete' ->> 'offline_grace' AS interval) <= now()",
+        # As it stands but for that key: jsonb would change the order and the spaces of the rest.
+        "WITHOUT_WORDS": "(SELECT '{{' || COALESCE(string_agg(to_json(f.key) || ':' || f.value, ',' ORDER BY f.n), '') || '}}'"
+        " FROM json_each(CAST(e.detail AS json)) WITH ORDINALITY AS f (key, value, n) WHERE f.key <> 'because')",
     },
     "sqlite": {
         "NOW": "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')",
@@ -18,6 +21,9 @@ _SPELLINGS = {
         "FIELD({})": "json_extract(v.document, '$.{}')",
         "LABELLED": "EXISTS (SELECT 1 FROM json_each(c.labels) AS l WHERE l.value = h.label)",
         "UNKNOWN_COUNT": "CAST(NULL AS INTEGER)",
+        "GRACE_OVER": "strftime('%Y-%m-%dT%H:%M:%f000Z', d.last_online_at,"
+        " replace(replace(json_extract(v.document, '$.delete.offline_grace'), 'd', ' days'), 'h', ' hours'))"
+        " <= strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')",
         "WITHOUT_WORDS": "json_remove(e.detail, '$.because')",
     },
 }
