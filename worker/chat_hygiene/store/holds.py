@@ -1,27 +1,213 @@
-"""Legal holds: what they cover, as a clause that every evaluation and the gate carry."""
+"""Legal holds: what they cover, placing and releasing them, and the jobs that one meets.
 
-from datetime import datetime
+A hold wins over every policy. Who asks whether a chat is held asks `clause`; how the gate, evaluations and holds take
+turns is `store.switches`.
+"""
 
-from sqlalchemy import ColumnElement, FromClause, and_, exists, or_
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from sqlalchemy import ColumnElement, FromClause, and_, exists, func, insert, or_, select, update
+from sqlalchemy.orm import Session
 from sqlalchemy.sql import literal
 
-from chat_hygiene.store.tables import holds
+from chat_hygiene.core.states import JobState
+from chat_hygiene.store.records import Record, fetch
+from chat_hygiene.store.tables import chats, devices, holds, jobs
 from chat_hygiene.store.types import Instant
 from chat_policies import Clause
 from chat_policies.conditions.labels import HasAny
 
+# Written into the statement and not bound: the planner must see that a partial index holds all these rows.
+_SENT = jobs.c.state == literal(JobState.SENT.value, literal_execute=True)
+_QUEUED = jobs.c.state == literal(JobState.QUEUED.value, literal_execute=True)
+_WORKING = jobs.c.state.in_(
+    [literal(state.value, literal_execute=True) for state in (JobState.LEASED, JobState.SENT)]
+)
+
+GRACE_AFTER = timedelta(days=1)
+"""What a hold covered until so lately leaves no sooner than so long after it was queued, whatever its policy says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a hold covers: one chat of a number, every chat with a label, or every chat of a number.
+
+    `device_id` is the number's row; None, for a label only: on every number.
+    """
+
+    scope: Literal["chat", "label", "device"]
+    device_id: int | None
+    chat_ref: str | None = None
+    label: str | None = None
+
+    def covers(self) -> ColumnElement[bool]:
+        """Over `store.tables.chats`; never NULL."""
+        wanted = []
+        if self.device_id is not None:
+            wanted.append(chats.c.device_id == self.device_id)
+        if self.chat_ref is not None:
+            wanted.append(chats.c.chat_ref == self.chat_ref)
+        if self.label is not None:
+            wanted.append(HasAny(chats.c.labels, [self.label]))
+        return and_(*wanted)
+
 
 def clause(chat: FromClause, *, now: datetime) -> Clause:
     """True for a held chat; a candidate must not be one."""
+    held = exists().where(_active(now), _covers(chat))
+    return Clause(name="hold", words="under a hold", sql=held, wanted=False, facts=())
+
+
+def ended_since(
+    chat: FromClause, since: ColumnElement[datetime] | datetime, *, now: datetime
+) -> ColumnElement[bool]:
+    """Whether a hold that covers the chat was released, or ran out, after `since`: what was decided before is void."""
     at = literal(now, Instant())
-    active: ColumnElement[bool] = and_(
-        holds.c.released_at.is_(None), or_(holds.c.until.is_(None), holds.c.until > at)
+    after = since if isinstance(since, ColumnElement) else literal(since, Instant())
+    end = func.coalesce(holds.c.released_at, holds.c.until, type_=Instant())
+    return exists().where(end > after, end <= at, _covers(chat))
+
+
+def lately_ended(chat: FromClause, *, now: datetime) -> ColumnElement[bool]:
+    """Whether a hold on the chat ended less than `GRACE_AFTER` ago: it gets at least that as grace."""
+    return ended_since(chat, now - GRACE_AFTER, now=now)
+
+
+def _active(now: datetime) -> ColumnElement[bool]:
+    return and_(
+        holds.c.released_at.is_(None), or_(holds.c.until.is_(None), holds.c.until > literal(now, Instant()))
     )
+
+
+def _covers(chat: FromClause) -> ColumnElement[bool]:
     on_device = or_(holds.c.device_id.is_(None), holds.c.device_id == chat.c.device_id)
-    covers = or_(
+    within = or_(
         and_(holds.c.scope == "chat", holds.c.chat_ref == chat.c.chat_ref),
         and_(holds.c.scope == "label", HasAny(chat.c.labels, [holds.c.label])),
         holds.c.scope == "device",
     )
-    held = exists().where(active, on_device, covers)
-    return Clause(name="hold", words="under a hold", sql=held, wanted=False, facts=())
+    return and_(on_device, within)
+
+
+def standing(session: Session, target: Target, *, until: datetime | None, now: datetime) -> int | None:
+    """The id of an active hold on exactly this that lasts as long, if there is one."""
+    lasts: ColumnElement[bool] = holds.c.until.is_(None)
+    if until is not None:
+        lasts = or_(lasts, holds.c.until >= until)
+    same = [
+        holds.c[name].is_not_distinct_from(getattr(target, name))
+        for name in ("scope", "device_id", "chat_ref", "label")
+    ]
+    query = select(func.min(holds.c.id)).where(_active(now), lasts, *same)
+    found: int | None = session.execute(query).scalar_one()
+    return found
+
+
+def place(
+    session: Session, target: Target, *, reason: str, until: datetime | None, now: datetime, actor: str
+) -> int:
+    """Stores a hold and returns its id. Its jobs are not touched: no gate lets one of them go from here on."""
+    values = {
+        "scope": target.scope,
+        "device_id": target.device_id,
+        "chat_ref": target.chat_ref,
+        "label": target.label,
+        "reason": reason,
+        "held_by": actor,
+        "placed_at": now,
+        "until": until,
+    }
+    hold_id: int = session.execute(insert(holds).values(values).returning(holds.c.id)).scalar_one()
+    return hold_id
+
+
+def release(session: Session, hold_ids: Sequence[int], *, now: datetime, actor: str) -> None:
+    """Ends these holds now."""
+    session.execute(update(holds).where(holds.c.id.in_(hold_ids)).values(released_at=now, released_by=actor))
+
+
+def listing(
+    session: Session, *, now: datetime, hold_ids: Sequence[int] | None = None, ended: bool = True
+) -> list[Record]:
+    """Holds, the newest first, each with its number's id and alias, its chat's hint, and its `state`.
+
+    The state is `active`, `released` or `over`: its end came. Without `ended` only active ones.
+    """
+    state = func.coalesce(
+        select(literal("released"))
+        .where(holds.c.released_at.is_not(None))
+        .correlate(holds)
+        .scalar_subquery(),
+        select(literal("active")).where(_active(now)).correlate(holds).scalar_subquery(),
+        "over",
+    )
+    query = (
+        select(holds, devices.c.device, devices.c.alias, chats.c.chat_hint, state.label("state"))
+        .outerjoin(devices, devices.c.id == holds.c.device_id)
+        .outerjoin(chats, and_(chats.c.device_id == holds.c.device_id, chats.c.chat_ref == holds.c.chat_ref))
+        .order_by(holds.c.id.desc())
+    )
+    if hold_ids is not None:
+        query = query.where(holds.c.id.in_(hold_ids))
+    if not ended:
+        query = query.where(_active(now))
+    return fetch(session, query)
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """The jobs past the queue that a new hold met.
+
+    Attributes:
+        at_the_gate: how many a worker holds that has not called yet: the gate cancels each.
+        too_late: those whose call is out, or whose call's outcome is not known yet: id, device, chat_ref and chat_hint.
+    """
+
+    at_the_gate: int
+    too_late: tuple[Record, ...]
+
+
+def meets(session: Session, targets: Sequence[Target]) -> Met:
+    """What holds on these meet. Exact while no gate decides (`switches.shut_gate`)."""
+    called = or_(_SENT, jobs.c.intent.is_not(None))
+    query = (
+        select(jobs.c.id, devices.c.device, jobs.c.chat_ref, jobs.c.chat_hint, called.label("called"))
+        .join(chats, chats.c.id == jobs.c.chat_id)
+        .join(devices, devices.c.id == jobs.c.device_id)
+        .where(_any(targets))
+        .order_by(jobs.c.id)
+    )
+    # Two looks into small indexes: in one, a planner may read all that is queued.
+    found = [*fetch(session, query.where(_WORKING)), *fetch(session, query.where(_QUEUED, called))]
+    late = [row for row in found if row.pop("called")]
+    return Met(at_the_gate=len(found) - len(late), too_late=tuple(late))
+
+
+def waiting(session: Session, targets: Sequence[Target]) -> list[int]:
+    """Ids of the queued jobs without a call out that holds on these cover."""
+    query = (
+        select(jobs.c.id)
+        .join(chats, chats.c.id == jobs.c.chat_id)
+        .where(_QUEUED, jobs.c.intent.is_(None), _any(targets))
+    )
+    return sorted(session.execute(query).scalars())
+
+
+def held_jobs(session: Session, job_ids: Sequence[int], *, now: datetime) -> list[int]:
+    """Those of these jobs that are queued, without a call out, and under a hold; locked."""
+    query = (
+        select(jobs.c.id)
+        .join(chats, chats.c.id == jobs.c.chat_id)
+        .where(jobs.c.id.in_(job_ids), _QUEUED, jobs.c.intent.is_(None), clause(chats, now=now).sql)
+        .order_by(jobs.c.id)
+        # What somebody moves right now comes to the gate, and the gate asks for holds too.
+        .with_for_update(of=jobs, skip_locked=True)
+    )
+    return list(session.execute(query).scalars())
+
+
+def _any(targets: Sequence[Target]) -> ColumnElement[bool]:
+    return or_(*(target.covers() for target in targets))

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from chat_hygiene.core.events import Event
+from chat_hygiene.store import audit
 from chat_hygiene.store.tables import switches
 
 _GATE = select(switches.c.name).where(switches.c.name == "gate")
@@ -19,6 +21,11 @@ class Stop:
     actor: str
     reason: str
 
+    @property
+    def words(self) -> str:
+        """`stopped by ana since 2026-05-09 03:00 UTC: the reason`."""
+        return f"stopped by {self.actor} since {self.at:%Y-%m-%d %H:%M} UTC: {self.reason}"
+
 
 def stopped(session: Session) -> Stop | None:
     """The stop in force, if any."""
@@ -28,6 +35,34 @@ def stopped(session: Session) -> Stop | None:
         )
     ).one_or_none()
     return None if row is None else Stop(row.at, row.actor, row.reason)
+
+
+def stop(session: Session, *, reason: str, now: datetime, actor: str) -> Stop | None:
+    """Lets no further DELETE out, of any policy, until `start`. Returns the stop that is in force already, if one is: it stays.
+
+    Whatever went out before this commits is finished; nothing goes out after it.
+    """
+    shut_gate(session)
+    if (before := stopped(session)) is not None:
+        return before
+    _switch(session, on=True, at=now, actor=actor, reason=reason)
+    audit.append(session, Event.STOPPED, at=now, actor=actor, detail={"because": reason})
+    return None
+
+
+def start(session: Session, *, reason: str | None, now: datetime, actor: str) -> Stop | None:
+    """Ends the stop. Returns the one that was in force; None: none was, and nothing changed."""
+    shut_gate(session)
+    if (before := stopped(session)) is None:
+        return None
+    _switch(session, on=False, at=now, actor=actor, reason=reason)
+    detail = None if reason is None else {"because": reason}
+    audit.append(session, Event.STARTED, at=now, actor=actor, detail=detail)
+    return before
+
+
+def _switch(session: Session, **values: object) -> None:
+    session.execute(update(switches).where(switches.c.name == "stop").values(values))
 
 
 def enter_gate(session: Session) -> None:
