@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.states import EFFECTIVE_STATES, HOLDING_STATES, JobState
+from chat_hygiene.store import holds
 from chat_hygiene.store.records import Record, fetch
 from chat_hygiene.store.tables import chats, devices, jobs, policy_runs, run_candidates
 from chat_hygiene.store.types import Instant
@@ -91,8 +92,13 @@ def queue(
     grace: timedelta,
     now: datetime,
 ) -> None:
-    """One job per matching chat, in one statement; a chat life that has its job already gets no second one."""
-    at, due = literal(now, Instant()), literal(now + grace, Instant())
+    """One job per matching chat, in one statement; a chat life that has its job already gets no second one.
+
+    What a hold covered until lately leaves after `holds.GRACE_AFTER` at the earliest.
+    """
+    at = literal(now, Instant())
+    after_hold = literal(now + max(grace, holds.GRACE_AFTER), Instant())
+    due = case((holds.lately_ended(chats, now=now), after_hold), else_=literal(now + grace, Instant()))
     values: dict[str, ColumnElement[Any]] = {
         "chat_id": chats.c.id,
         "generation": chats.c.generation,
@@ -197,10 +203,19 @@ def loads(
     return found
 
 
-def stopped_matching(session: Session, policy_id: int, clauses: Sequence[Clause]) -> list[tuple[int, str]]:
-    """(job id, first clause that fails) of the policy's queued jobs whose chat no longer matches.
+def stopped_matching(
+    session: Session,
+    policy_id: int,
+    clauses: Sequence[Clause],
+    *,
+    device_id: int | None = None,
+    among: Sequence[int] | None = None,
+    lock: bool = True,
+) -> list[tuple[int, str]]:
+    """(job id, first clause that fails) of the policy's queued jobs whose chat no longer matches; locked.
 
-    A job with an intent out is left alone: its outcome has to be read first.
+    Of one device or `among` some only, if given; without `lock` it is a look. A job with an intent out is left alone: its
+    outcome has to be read first.
     """
     fails = [(clause.holds().is_(False), literal(clause.name)) for clause in clauses]
     reason = case(*fails, else_=literal("")).label("reason")
@@ -214,9 +229,14 @@ def stopped_matching(session: Session, policy_id: int, clauses: Sequence[Clause]
             or_(chats.c.generation != jobs.c.generation, *(fail for fail, _ in fails)),
         )
         .order_by(jobs.c.id)
-        # A job that a gate is moving right now is the gate's: it asks the same clauses.
-        .with_for_update(of=jobs, skip_locked=True)
     )
+    if device_id is not None:
+        query = query.where(jobs.c.device_id == device_id)
+    if among is not None:
+        query = query.where(jobs.c.id.in_(among))
+    if lock:
+        # A job that a gate is moving right now is the gate's: it asks the same clauses.
+        query = query.with_for_update(of=jobs, skip_locked=True)
     return [(row.id, row.reason or "generation") for row in session.execute(query)]
 
 
