@@ -19,9 +19,10 @@ pytestmark = pytest.mark.parametrize(
 
 
 @pytest.fixture
-def works(database_url, tmp_path, rng):
-    """Production at work on a due policy, its first deletions done."""
-    with plant(database_url, tmp_path, rng) as made:
+def works(request, database_url, tmp_path, rng):
+    """Production at work on a due policy, its first deletions done; its parameter is the seconds between two ticks."""
+    tick = {"CHAT_HYGIENE_INTERNAL_TICK_SECONDS": getattr(request, "param", "1")}
+    with plant(database_url, tmp_path, rng, lambda _: tick) as made:
         made.stock(40)
         made.make_due()
         made.open()
@@ -57,18 +58,24 @@ def test_pool_children_and_whole_workers_are_killed(works, rng, size, judged):
 
 
 LOSSES = {
-    "FLUSHALL": lambda redis: redis.flushall(),
-    "killed and started again": lambda redis: redis.restart(),
-    "frozen for a while": lambda redis: redis.freeze(),
+    "FLUSHALL": ("1", lambda redis: redis.flushall()),
+    "FLUSHALL, with the ticks of production": ("15", lambda redis: redis.flushall()),
+    "killed and started again": ("1", lambda redis: redis.restart()),
+    "frozen for a while": ("1", lambda redis: redis.freeze()),
 }
 
 
-@pytest.mark.parametrize("loss", picked(LOSSES, ("FLUSHALL",)))
+@pytest.mark.parametrize(
+    ("loss", "works"),
+    [(each, LOSSES[each][0]) for each in picked(LOSSES, ("FLUSHALL",))],
+    indirect=["works"],
+)
 def test_what_redis_loses_is_found_in_sql(loss, works, judged):
-    LOSSES[loss](works.redis)
+    _, lose = LOSSES[loss]
+    lose(works.redis)
     works.deleted(3)
     more_work(works)
-    LOSSES[loss](works.redis)
+    lose(works.redis)
     works.redis.thaw()
     recovery = works.settle()
     judged(f"Redis: {loss}", works, recovery)
