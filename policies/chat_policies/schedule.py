@@ -6,6 +6,8 @@ twice in the autumn hour.
 """
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from itertools import pairwise
@@ -76,14 +78,49 @@ def check_expression(expr: str) -> str:
     return expr
 
 
-def next_fire(expr: str, zone: str, after: datetime) -> datetime:
-    """The first instant, in UTC, strictly later than `after` at which the schedule fires in the zone."""
+@dataclass(frozen=True, slots=True)
+class Fire:
+    """One fire.
+
+    Attributes:
+        local: its instant, on the zone's clock.
+        wanted: the local time that the schedule names, without a zone; the first, if the clock skips several.
+    """
+
+    local: datetime
+    wanted: datetime
+
+    @property
+    def at(self) -> datetime:
+        """Its instant, in UTC."""
+        return self.local.astimezone(UTC)
+
+    @property
+    def skipped(self) -> bool:
+        """Whether the clock skips the local time that the schedule names: it fires right after the gap."""
+        return self.local.replace(tzinfo=None) != self.wanted
+
+    @property
+    def repeated(self) -> bool:
+        """Whether its local time occurs twice: this is the first."""
+        return self.local.replace(fold=1).utcoffset() != self.local.utcoffset()
+
+
+def fires(expr: str, zone: str, after: datetime) -> Iterator[Fire]:
+    """Every fire strictly later than `after`, in order, without end: no instant twice."""
     place = ZoneInfo(zone)
     clock = croniter(expr, after.astimezone(place).replace(tzinfo=None), max_years_between_matches=_YEARS)
     while True:
-        instant = _instant(clock.get_next(datetime), place)
+        wanted = clock.get_next(datetime)
+        instant = _instant(wanted, place)
         if instant > after:
-            return instant
+            yield Fire(instant.astimezone(place), wanted)
+            after = instant
+
+
+def next_fire(expr: str, zone: str, after: datetime) -> datetime:
+    """The first instant, in UTC, strictly later than `after` at which the schedule fires in the zone."""
+    return next(fires(expr, zone, after)).at
 
 
 def words(expr: str, zone: str) -> str:
