@@ -4,7 +4,6 @@ With a server both are settings. Embedded, a key that is not a setting is made o
 text in that file and the text of the setting mean the same key, so either can take the other's place.
 """
 
-import os
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic import SecretStr
 
 from chat_hygiene.core.errors import InvalidInputError
 from chat_hygiene.settings import PREFIX, Settings, parse_keys
+from chat_hygiene.store import files
 from chat_hygiene.store.pseudonyms import Pseudonyms
 
 _NAMES = ("pseudonym_key", "audit_key")
@@ -54,7 +54,7 @@ def load_keys(settings: Settings) -> Keys:
 def _kept(file: Path) -> str:
     try:
         if not file.exists():
-            _make(file)
+            files.write_new(file, f"{secrets.token_hex(32)}\n".encode())
         text = file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
@@ -67,24 +67,3 @@ def _kept(file: Path) -> str:
             fix="restore it from a backup",
         )
     return text
-
-
-def _make(file: Path) -> None:
-    # Written whole under another name, then linked: of two processes that start at once the first link wins, and
-    # neither ever reads half a key.
-    draft = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with open(descriptor, "w", encoding="utf-8") as stream:  # noqa: PTH123 - a descriptor
-            stream.write(f"{secrets.token_hex(32)}\n")
-            stream.flush()
-            os.fsync(descriptor)
-        try:
-            os.link(draft, file)
-        except FileExistsError:
-            return
-        folder = os.open(file.parent, os.O_RDONLY)
-        os.fsync(folder)  # a key that seals were made with must not be lost with the power
-        os.close(folder)
-    finally:
-        draft.unlink()
