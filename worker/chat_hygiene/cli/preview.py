@@ -1,15 +1,18 @@
-"""`preview`: every chat that would go, and why. Reads stored facts only."""
+"""`preview`: every chat that would go, now or on a day to come, and why; or a plan of them. Reads stored facts only."""
 
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
 
-from chat_hygiene.cli import funnel, policy, start
-from chat_hygiene.cli.output import JsonOption, Output, count, name_of, span
+from chat_hygiene.cli import funnel, policy, start, when
+from chat_hygiene.cli.output import JsonOption, Output, count, instant, name_of, span
+from chat_hygiene.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from chat_hygiene.pipeline.plan import Plan
     from chat_hygiene.pipeline.preview import Match, Preview, Report
 
 _SHOWN = 40
@@ -22,29 +25,51 @@ def preview(
             metavar="[NAME or FILE]", help="A stored policy, or a document that is not stored yet."
         ),
     ] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="WHEN", help=f"What would go then: {when.FORMS}.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="FILE", help="Write a plan: run --plan FILE deletes these chats and no others."
+        ),
+    ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help=f"On a terminal: every chat, not the first {_SHOWN} of each policy.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Lists every chat that would go now, and why; sends nothing, syncs nothing, stores nothing.
+    """Lists every chat that would go, and why; sends nothing, syncs nothing, stores nothing.
 
     It looks at the facts of the last sync and says how old they are. The text shows names with their numbers masked; --json shows pseudonyms (chat_ref) and devices instead.
 
-    Exit codes: 0 done, 2 no such policy, 3 the document is invalid.
+    --at asks the same question of an instant to come: what would go then if nothing changes until then. How fresh the data will be is not asked.
+
+    --out writes a plan of the stored policies that enforce: pseudonyms only, signed, good for CHAT_HYGIENE_APPROVAL_EXPIRY_SECONDS.
+
+    Exit codes: 0 done, 2 no such policy, an instant that is past, or a file that is there already, 3 the document is invalid.
     """
+    if at is not None and out is not None:
+        raise UsageError("a plan is of now: --out and --at do not go together", fix="leave one of them out")
     settings = start.settings()
 
     from chat_hygiene import wiring
 
-    output = Output(as_json=as_json)
+    output, plan = Output(as_json=as_json), None
     with wiring.open_ledger(settings) as ledger:
         now = ledger.now()
-        report = wiring.preview(ledger, policy.named(ledger, what), now=now)
+        if out is None:
+            then = None if at is None else when.parse(at, now=now)
+            report = wiring.preview(ledger, policy.named(ledger, what), now=now, at=then)
+        else:
+            report, plan = wiring.plan(ledger, what, now=now)
+            wiring.save_plan(ledger, plan, out)
     if as_json:
-        output.document("preview", **_document(report, now))
-    else:
-        show(output, report, now, most=None if everything or not output.terminal else _SHOWN)
+        output.document("preview", **_document(report), plan=_plan_document(plan, out))
+        return
+    show(output, report, now, most=None if everything or not output.terminal else _SHOWN)
+    if plan is not None:
+        _tell_plan(output, plan, out)
 
 
 def show(output: Output, report: "Report", now: datetime, *, most: int | None) -> None:
@@ -53,49 +78,81 @@ def show(output: Output, report: "Report", now: datetime, *, most: int | None) -
         output.warn("no chat is stored yet: chat-hygiene sync reads them")
         return
     for each in report.previews:
-        does = "would go" if each.policy.mode == "enforce" else "would go if it enforced (it observes)"
-        output.line(Text(each.policy.name, style="bold"), f": {count(len(each.matches), 'chat')} {does}")
-        output.line(f"  because: {each.policy.words()}")
-        funnel.show(output, each.funnel)
-        shown = each.matches[:most]
-        if shown:
-            output.table(
-                ["Name", "Chat", "On", "Last message", "Goes"], [_row(match, now) for match in shown]
-            )
-        if len(shown) < len(each.matches):
-            output.say(f"and {len(each.matches) - len(shown):,} more: --all")
+        _show_one(output, report, each, now, most)
     for device in report.devices:
         synced = device.fresh_as_of
         age = "has never been synced completely" if synced is None else f"is as of {span(now - synced)} ago"
         output.say(f"The data of {name_of(device.alias, device.device)} {age}.")
+    if report.ahead:
+        output.say("By these facts, if nothing changes; what a later sync finds can change all of it.")
     output.say("Nothing was sent or changed. chat-hygiene sync reads the chats anew, run deletes.")
 
 
-def _row(match: "Match", now: datetime) -> tuple[object, ...]:
+def _show_one(output: Output, report: "Report", each: "Preview", now: datetime, most: int | None) -> None:
+    would = f"would go at {instant(report.at)}" if report.ahead else "would go"
+    does = would if each.policy.mode == "enforce" else f"{would} if it enforced (it observes)"
+    stay = len(each.matches) - len(each.going)
+    output.line(
+        Text(each.policy.name, style="bold"),
+        f": {count(len(each.going), 'chat')} {does}",
+        f", {stay:,} more match and stay for now" if stay else "",
+    )
+    output.line(f"  because: {each.policy.words()}")
+    funnel.show(output, each.funnel)
+    shown = each.matches[:most]
+    if shown:
+        rows = [_row(match, report, now) for match in shown]
+        output.table(["Name", "Chat", "On", "Last message", "Goes"], rows)
+    if len(shown) < len(each.matches):
+        output.say(f"and {len(each.matches) - len(shown):,} more: --all")
+
+
+def _row(match: "Match", report: "Report", now: datetime) -> tuple[object, ...]:
     from chat_hygiene.store.pseudonyms import mask_numbers
 
-    goes = "now" if match.leaves_at <= now else f"in {span(match.leaves_at - now)}"
-    if match.stale:
-        goes = "after a sync"
     return (
         mask_numbers(match.name or "-"),
         match.chat_hint,
         name_of(match.alias, match.device),
         "never" if match.last_message_at is None else f"{span(now - match.last_message_at)} ago",
-        goes,
+        _goes(match, report),
     )
 
 
-def _document(report: "Report", now: datetime) -> dict[str, Any]:
+def _goes(match: "Match", report: "Report") -> str:
+    if match.stays is not None:
+        return f"stays: {match.stays}"
+    if match.stale:
+        return "after a sync"
+    if report.ahead:
+        return ("gone by then: " if _gone_by_then(match, report) else "") + instant(match.leaves_at)
+    return "now" if match.leaves_at <= report.at else f"in {span(match.leaves_at - report.at)}"
+
+
+def _gone_by_then(match: "Match", report: "Report") -> bool:
+    return report.ahead and match.queued and match.leaves_at <= report.at
+
+
+def _tell_plan(output: Output, plan: "Plan", file: Path | None) -> None:
+    for each in plan.policies:
+        output.say(
+            f"{each.policy}, version {each.version}: {count(len(each.candidates), 'chat')}, digest {each.digest}"
+        )
+    output.good(f"The plan is in {file}, good until {instant(plan.expires_at)}.")
+    output.say(f"chat-hygiene run --plan {file} deletes those of them that still match then, and no others.")
+
+
+def _document(report: "Report") -> dict[str, Any]:
     return {
-        "at": now,
+        "at": report.at,
+        "ahead": report.ahead,
         "live_chats": report.live_chats,
         "devices": [{"device": each.device, "fresh_as_of": each.fresh_as_of} for each in report.devices],
-        "policies": [_policy(each) for each in report.previews],
+        "policies": [_policy(each, report) for each in report.previews],
     }
 
 
-def _policy(preview: "Preview") -> dict[str, Any]:
+def _policy(preview: "Preview", report: "Report") -> dict[str, Any]:
     reason = preview.policy.words()
     return {
         "policy": preview.policy.name,
@@ -110,8 +167,28 @@ def _policy(preview: "Preview") -> dict[str, Any]:
                 "last_message_at": match.last_message_at,
                 "leaves_at": match.leaves_at,
                 "queued": match.queued,
+                "stays": match.stays,
                 "stale": match.stale,
+                "gone_by_then": _gone_by_then(match, report),
             }
             for match in preview.matches
+        ],
+    }
+
+
+def _plan_document(plan: "Plan | None", file: Path | None) -> dict[str, Any] | None:
+    if plan is None:
+        return None
+    return {
+        "file": str(file),
+        "expires_at": plan.expires_at,
+        "policies": [
+            {
+                "policy": each.policy,
+                "version": each.version,
+                "chats": len(each.candidates),
+                "digest": each.digest,
+            }
+            for each in plan.policies
         ],
     }

@@ -10,7 +10,9 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from chat_hygiene.core.errors import InvalidInputError, SafetyStopError
+from chat_hygiene.pipeline.preview import Match
 from chat_hygiene.settings import MAX_CLOCK_SKEW
+from chat_hygiene.store import runs
 
 VERSION: Literal[1] = 1
 """Of the file's shape."""
@@ -30,12 +32,25 @@ class Candidate(_Part):
 
 
 class Planned(_Part):
-    """What one version of one policy would delete. `digest` is `store.runs.digest` of the candidates, for a person to compare."""
+    """What one version of one policy would delete. `digest` is the one that its run will have, for a person to compare."""
 
     policy: str
     version: int
     digest: str
     candidates: tuple[Candidate, ...]
+
+    @classmethod
+    def of(cls, policy: str, version: int, chats: Sequence[Match]) -> "Planned":
+        """Exactly these chats."""
+        return cls(
+            policy=policy,
+            version=version,
+            digest=runs.digest((chat.chat_ref, chat.generation) for chat in chats),
+            candidates=tuple(
+                Candidate(chat_ref=chat.chat_ref, device=chat.device, generation=chat.generation)
+                for chat in chats
+            ),
+        )
 
 
 class Plan(_Part):

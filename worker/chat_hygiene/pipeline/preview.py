@@ -1,4 +1,7 @@
-"""Preview: every chat that would go, and why, from stored facts. Reads only; no provider is in reach."""
+"""Preview: every chat that would go, now or at an instant to come, and why, from stored facts.
+
+Reads only; no provider is in reach.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,26 +9,37 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from chat_hygiene.core.states import OPEN_STATES, JobState
 from chat_hygiene.pipeline import rules
 from chat_hygiene.settings import Settings
-from chat_hygiene.store import candidates, chats, devices, jobs, policies
+from chat_hygiene.store import candidates, chats, devices, matching, policies
 from chat_hygiene.store.devices import Device
+from chat_hygiene.store.policies import StoredPolicy
 from chat_hygiene.store.records import Record
 from chat_policies import Funnel, Policy
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One chat that would go. `leaves_at` is when it would: once its grace is over, from now or from its queueing."""
+    """One chat that the policy matches.
+
+    Attributes:
+        leaves_at: when its grace is over, counted from its queueing, or else from the instant looked at.
+        queued: the policy has queued it already.
+        stays: why a run would not queue it all the same; None: nothing is in the way.
+        stale: its number has to be synced first.
+    """
 
     chat_ref: str
     chat_hint: str
+    generation: int
     name: str | None
     device: str
     alias: str | None
     last_message_at: datetime | None
     leaves_at: datetime
     queued: bool
+    stays: str | None
     stale: bool
 
 
@@ -37,49 +51,87 @@ class Preview:
     funnel: Funnel
     matches: tuple[Match, ...]
 
+    @property
+    def going(self) -> tuple[Match, ...]:
+        """Those that nothing keeps."""
+        return tuple(match for match in self.matches if match.stays is None)
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All previews, and how old the data is that they stand on."""
+    """All previews, and how old the data is that they stand on.
 
+    Attributes:
+        at: the instant that was looked at.
+        ahead: it is one to come: how fresh the data will be then is not asked.
+    """
+
+    at: datetime
+    ahead: bool
     previews: tuple[Preview, ...]
     devices: tuple[Device, ...]
     live_chats: int
 
 
-def run(session: Session, wanted: Sequence[Policy], settings: Settings, *, now: datetime) -> Report:
+def run(
+    session: Session,
+    wanted: Sequence[Policy],
+    settings: Settings,
+    *,
+    now: datetime,
+    at: datetime | None = None,
+) -> Report:
     """Previews the delete policies among `wanted`, stored or not, as if all of `wanted` were stored.
+
+    With `at` it asks the same clauses as of that instant: what would go then if nothing changes until then.
 
     Raises chat_policies.UnknownDeviceError, except on a store that knows no device yet: there is nothing to preview.
     """
+    moment, ahead = at or now, at is not None
     if not devices.names(session):
-        return Report((), (), 0)
+        return Report(moment, ahead, (), (), 0)
     names = {policy.name for policy in wanted}
     keeps = [policy for policy in policies.keeps(session) if policy.name not in names]
     keeps += [policy for policy in wanted if policy.action == "keep"]
-    queued = {
-        (row["chat_id"], row["generation"], row["policy"]): row["not_before"] for row in jobs.waiting(session)
-    }
+    stored = {each.policy.name: each for each in policies.load(session, sorted(names))}
     previews = []
     for policy in (each for each in wanted if each.action == "delete"):
-        compiled = rules.clauses(session, policy, settings, now=now, keeps=keeps)
-        found = candidates.matches(session, compiled.matches())
-        fresh = rules.fresh_ids(session, settings, policy, now=now)
-
-        def match(row: Record, policy: Policy = policy, fresh: set[int] = fresh) -> Match:
-            since = queued.get((row["id"], row["generation"], policy.name))
-            return Match(
-                chat_ref=row["chat_ref"],
-                chat_hint=row["chat_hint"],
-                name=row["name"],
-                device=row["device"],
-                alias=row["alias"],
-                last_message_at=row["last_message_at"],
-                leaves_at=since or now + policy.grace,
-                queued=since is not None,
-                stale=row["device_id"] not in fresh,
-            )
-
+        compiled = rules.clauses(session, policy, settings, now=moment, keeps=keeps)
+        fresh = None if ahead else rules.fresh_ids(session, settings, policy, now=now)
+        free = candidates.free(*_version(policy, stored.get(policy.name)), now=moment)
+        found = matching.rows(session, compiled.matches(), free)
         funnel = candidates.funnel(session, compiled)
-        previews.append(Preview(policy, funnel, tuple(match(row) for row in found)))
-    return Report(tuple(previews), tuple(devices.load(session)), chats.count_live(session))
+        matches = tuple(_match(policy, row, fresh, at=moment) for row in found)
+        previews.append(Preview(policy, funnel, matches))
+    everywhere = tuple(devices.load(session))
+    return Report(moment, ahead, tuple(previews), everywhere, chats.count_live(session))
+
+
+def _version(policy: Policy, stored: StoredPolicy | None) -> tuple[int, int]:
+    """The row id and version whose failures count; a document that would become a new version has none yet."""
+    return (0, 0) if stored is None or stored.policy != policy else (stored.id, stored.version)
+
+
+def _match(policy: Policy, row: Record, fresh: set[int] | None, *, at: datetime) -> Match:
+    queued = row["job_policy"] == policy.name and row["job_state"] in OPEN_STATES
+    return Match(
+        chat_ref=row["chat_ref"],
+        chat_hint=row["chat_hint"],
+        generation=row["generation"],
+        name=row["name"],
+        device=row["device"],
+        alias=row["alias"],
+        last_message_at=row["last_message_at"],
+        leaves_at=row["not_before"] if queued else at + policy.grace,
+        queued=queued,
+        stays=None if queued else _stays(row),
+        stale=fresh is not None and row["device_id"] not in fresh,
+    )
+
+
+def _stays(row: Record) -> str | None:
+    if row["job_state"] == JobState.QUARANTINED:
+        return "in quarantine"
+    if row["job_state"] is not None:
+        return f"queued by {row['job_policy']}"
+    return None if row["free"] else "failed or came back in the last 7 days"

@@ -3,12 +3,15 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 
+from chat_hygiene.core.errors import UsageError
 from chat_hygiene.core.events import Event
 from chat_hygiene.pipeline import explain as explaining
+from chat_hygiene.pipeline import plan as plans
 from chat_hygiene.pipeline import preview as previewing
 from chat_hygiene.providers import registry
-from chat_hygiene.store import audit, devices, runs, seals
+from chat_hygiene.store import audit, devices, files, runs, seals
 from chat_hygiene.store import jobs as stored_jobs
 from chat_hygiene.store import policies as stored_policies
 from chat_hygiene.store.policies import StoredPolicy
@@ -25,10 +28,61 @@ def policies(ledger: Ledger, names: Sequence[str] | None = None) -> list[tuple[S
         return [(each, runs.last(session, each.id)) for each in stored_policies.load(session, names)]
 
 
-def preview(ledger: Ledger, wanted: Sequence[Policy], *, now: datetime) -> previewing.Report:
-    """Every chat that these policies would delete now. Raises chat_policies.UnknownDeviceError."""
+def preview(
+    ledger: Ledger, wanted: Sequence[Policy], *, now: datetime, at: datetime | None = None
+) -> previewing.Report:
+    """Every chat that these policies would delete now, or at an instant to come.
+
+    Raises chat_policies.UnknownDeviceError.
+    """
     with ledger.reading() as session:
-        return previewing.run(session, wanted, ledger.settings, now=now)
+        return previewing.run(session, wanted, ledger.settings, now=now, at=at)
+
+
+def plan(ledger: Ledger, name: str | None, *, now: datetime) -> tuple[previewing.Report, plans.Plan]:
+    """What one stored policy that enforces, or all of them, would delete now, to be looked at, and as a plan.
+
+    Raises UsageError when there is nothing that a plan could be of.
+    """
+    with ledger.reading() as session:
+        stored = _planned(stored_policies.load(session, None if name is None else [name]), name)
+        report = previewing.run(session, [each.policy for each in stored], ledger.settings, now=now)
+    if not report.live_chats:
+        raise UsageError(
+            "no chat is stored yet: there is nothing to plan", fix="chat-hygiene sync reads them"
+        )
+    planned = [
+        plans.Planned.of(seen.policy.name, each.version, seen.going)
+        for each, seen in zip(stored, report.previews, strict=True)
+    ]
+    return report, plans.make(planned, now=now, lasts=ledger.settings.approval_expiry_seconds)
+
+
+def _planned(found: Sequence[StoredPolicy], name: str | None) -> list[StoredPolicy]:
+    enforcing = [each for each in found if each.enforces]
+    if enforcing:
+        return enforcing
+    fix = "chat-hygiene policy list shows what is stored; policy apply FILE stores a document"
+    if name is None:
+        raise UsageError("no policy enforces: a plan would be empty", fix=fix)
+    if not found or found[0].policy.action != "delete":
+        raise UsageError(
+            f"no delete policy is stored under the name {name}: a plan is of stored ones", fix=fix
+        )
+    does = "observes" if found[0].state == "active" else f"is {found[0].state}"
+    raise UsageError(f"{name} {does}: it deletes nothing, so there is nothing to plan", fix=fix)
+
+
+def save_plan(ledger: Ledger, plan: plans.Plan, file: Path) -> None:
+    """Writes a plan for `run --plan`, for its owner's eyes only. Raises UsageError; nothing is ever written over."""
+    try:
+        new = files.write_new(file, plans.write(plan, ledger.context.keys.audit_key))
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}", fix="name another file") from None
+    if not new:
+        raise UsageError(
+            f"{file} is there already, and nothing is written over", fix="name another file, or remove it"
+        )
 
 
 def explain(ledger: Ledger, chat: str, *, now: datetime) -> list[explaining.Report]:
