@@ -7,8 +7,8 @@ from itertools import product
 from sqlalchemy import Select, and_, func, select
 from sqlalchemy.orm import Session
 
-from chat_hygiene.core.states import OPEN_STATES, JobState
-from chat_hygiene.store import heartbeats, switches
+from chat_hygiene.core.states import JobState
+from chat_hygiene.store import heartbeats, switches, upcoming
 from chat_hygiene.store.tables import daily_counts, devices, jobs, policies, policy_runs
 
 OUTCOMES = ("deleted", "removed_locally", "already_gone", "failed")
@@ -48,7 +48,7 @@ def read(session: Session, *, now: datetime) -> Measures:
         runs_ended={key: runs.get(key, 0) for key in product(names, RUNS_ENDED)},
         runs_open={key: runs.get(key, 0) for key in product(names, RUNS_OPEN)},
         debts=dict.fromkeys(synced, 0) | _counts(session, _owed()),
-        overdue={(name,): 0 for name in names} | _counts(session, _overdue(now)),
+        overdue={(name,): 0 for name in names} | _overdue(session, now),
         synced_at=synced,
         ticked_at=next(ticked, None),
         stopped=switches.stopped(session) is not None,
@@ -71,13 +71,8 @@ def _owed() -> Select[str, int]:
     )
 
 
-def _overdue(now: datetime) -> Select[str, int]:
-    return (
-        select(policies.c.name, func.count())
-        .join(jobs, jobs.c.policy_id == policies.c.id)
-        .where(jobs.c.state.in_(OPEN_STATES), jobs.c.not_before < now)
-        .group_by(policies.c.name)
-    )
+def _overdue(session: Session, now: datetime) -> dict[Labels, int]:
+    return {(each.policy,): each.chats for each in upcoming.late(session, now=now)}
 
 
 def _deletions(session: Session) -> dict[Labels, int]:

@@ -1,0 +1,52 @@
+"""Coverage: how many chats of each number no policy would ever delete, so that a forgotten number is seen.
+
+Counted after whatever changes it, in a transaction of its own, and kept in the number's row for whoever asks.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import and_, false, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from chat_hygiene.pipeline import brakes, rules
+from chat_hygiene.pipeline.context import Context
+from chat_hygiene.store import policies
+from chat_hygiene.store.engine import reading
+from chat_hygiene.store.tables import chats, devices
+from chat_policies import UnknownDeviceError
+
+
+def count(context: Context, *, now: datetime) -> None:
+    """Counts the live chats that no active enforcing policy has in its scope, however young they are.
+
+    A policy that names a number which the account does not have runs nowhere, and covers nothing.
+    """
+    with reading(context.sessions) as session:
+        found = _uncovered(context, session, now=now)
+        stored = dict(session.execute(select(devices.c.id, devices.c.uncovered)).all())
+    changed = {each: found.get(each, 0) for each in sorted(stored) if stored[each] != found.get(each, 0)}
+    if changed:
+        with context.sessions.begin() as session:
+            for device_id, number in changed.items():
+                session.execute(update(devices).where(devices.c.id == device_id).values(uncovered=number))
+
+
+def _uncovered(context: Context, session: Session, *, now: datetime) -> dict[int, int]:
+    covered = []
+    for stored in policies.enforcing(session):
+        try:
+            compiled = rules.clauses(session, stored.policy, context.settings, now=now, keeps=())
+        except UnknownDeviceError:
+            continue
+        covered.append(brakes.population(compiled))
+    live = and_(
+        chats.c.removed_at.is_(None),
+        chats.c.missing_since.is_(None),
+        func.coalesce(chats.c.status, "") != "removed",
+    )
+    query = (
+        select(chats.c.device_id, func.count())
+        .where(live, ~or_(false(), *covered).self_group())
+        .group_by(chats.c.device_id)
+    )
+    return dict(session.execute(query).all())

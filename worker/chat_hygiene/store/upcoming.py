@@ -1,0 +1,139 @@
+"""What is to leave: what is late, what keeps it back, and where one chat stands in its queues. Reads only.
+
+What keeps a chat back is told by the view `report_v1_upcoming` and by nothing else.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, column, exists, func, or_, select, table
+from sqlalchemy.orm import Session
+
+from chat_hygiene.core.states import HOLDING_STATES, OPEN_STATES, JobState
+from chat_hygiene.store.records import Record, fetch
+from chat_hygiene.store.tables import chats, jobs, policies, policy_runs, run_candidates
+from chat_hygiene.store.types import Instant
+
+_VIEW = table(
+    "report_v1_upcoming",
+    *map(column, ("policy", "device", "chat_ref", "blocked_by")),
+    column("not_before", Instant()),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """The chats of a policy that should be gone and are not, queued or withheld, and since when the first should be."""
+
+    policy: str
+    chats: int
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a queued job stands, from 1, among the queued ones of its policy and among those of its number."""
+
+    in_policy: int
+    of_policy: int
+    on_device: int
+    of_device: int
+
+
+def late(session: Session, *, now: datetime) -> list[Late]:
+    """Per policy that has any, by name."""
+    queued = (
+        select(jobs.c.policy_id, func.count(), func.min(jobs.c.not_before))
+        .where(jobs.c.state.in_([state.value for state in OPEN_STATES]), jobs.c.not_before < now)
+        .group_by(jobs.c.policy_id)
+    )
+    withheld = (
+        _withheld(policy_runs.c.policy_id, func.count(), func.min(run_candidates.c.not_before))
+        .where(run_candidates.c.not_before < now)
+        .group_by(policy_runs.c.policy_id)
+    )
+    found: dict[int, list[tuple[int, datetime]]] = defaultdict(list)
+    for query in (queued, withheld):
+        for policy_id, number, since in session.execute(query):
+            found[policy_id].append((number, since))
+    names = dict(session.execute(select(policies.c.id, policies.c.name)).all())
+    return sorted(
+        (
+            Late(names[each], sum(number for number, _ in parts), min(since for _, since in parts))
+            for each, parts in found.items()
+        ),
+        key=lambda each: each.policy,
+    )
+
+
+def blocks(session: Session, *, now: datetime) -> dict[str | None, int]:
+    """How many that are due each thing keeps back; None: nothing known. Those being worked right now are left out."""
+    query = (
+        select(_VIEW.c.blocked_by, func.count()).where(_VIEW.c.not_before < now).group_by(_VIEW.c.blocked_by)
+    )
+    return dict(session.execute(query).all())
+
+
+def blocked_by(session: Session, device: str, chat_ref: str) -> dict[str, str | None]:
+    """What keeps one chat back, by the policies that would let it go."""
+    query = select(_VIEW.c.policy, _VIEW.c.blocked_by).where(
+        _VIEW.c.device == device, _VIEW.c.chat_ref == chat_ref
+    )
+    return dict(session.execute(query).all())
+
+
+def withheld(session: Session, chat_id: int) -> dict[int, Record]:
+    """By policy: what withholds the chat (`withheld_by`), since when it matches, and of which run it is a candidate."""
+    query = _withheld(
+        policy_runs.c.policy_id,
+        run_candidates.c.run_id,
+        policy_runs.c.state.label("run_state"),
+        policy_runs.c.reason.label("run_reason"),
+        policy_runs.c.expires_at,
+        run_candidates.c.withheld_by,
+        run_candidates.c.matched_at,
+        run_candidates.c.not_before,
+    ).where(run_candidates.c.chat_id == chat_id)
+    return {row["policy_id"]: row for row in fetch(session, query.order_by(run_candidates.c.run_id))}
+
+
+def place(session: Session, job: Record) -> Place:
+    """Where a queued job stands. Whoever is due first is worked first."""
+    queued = jobs.c.state == JobState.QUEUED.value
+    before = or_(
+        jobs.c.next_attempt_at < job["next_attempt_at"],
+        and_(jobs.c.next_attempt_at == job["next_attempt_at"], jobs.c.id < job["id"]),
+    )
+
+    def among(whose: ColumnElement[bool]) -> tuple[int, int]:
+        query = select(func.count().filter(before), func.count()).where(queued, whose)
+        ahead, all_ = session.execute(query).one()
+        return ahead + 1, all_
+
+    return Place(*among(jobs.c.policy_id == job["policy_id"]), *among(jobs.c.device_id == job["device_id"]))
+
+
+def _withheld(*columns: ColumnElement[Any]) -> Select[Any]:
+    # As in the view: what happened to the chat since takes it off.
+    taken = exists().where(
+        jobs.c.chat_id == run_candidates.c.chat_id,
+        jobs.c.generation == run_candidates.c.generation,
+        jobs.c.state.in_([state.value for state in HOLDING_STATES]),
+    )
+    same_life = and_(
+        chats.c.id == run_candidates.c.chat_id, chats.c.generation == run_candidates.c.generation
+    )
+    return (
+        select(*columns)
+        .select_from(run_candidates)
+        .join(policy_runs, policy_runs.c.id == run_candidates.c.run_id)
+        .join(chats, same_life)
+        .where(
+            run_candidates.c.withheld_by.is_not(None),
+            chats.c.removed_at.is_(None),
+            chats.c.missing_since.is_(None),
+            ~taken,
+        )
+    )
