@@ -166,15 +166,30 @@ def test_a_policy_that_this_program_cannot_read_makes_the_jobs_wait_that_it_coul
     assert rig.states() == {"deleted": 1}
 
 
-@pytest.mark.parametrize("state", ["paused", "retired"])
-def test_a_policy_that_no_longer_acts_cancels_at_the_gate(rig, claimed, state):
+def test_a_retired_policy_cancels_at_the_gate(rig, claimed):
     context, job, wid = claimed
-    rig.sql("update policies set state = :state", state=state)
+    rig.sql("update policies set state = 'retired'")
     now = context.clock()
-    assert gate.run(context, job, matching(context, wid), read_at=now, now=now) == gate.Refusal(
-        f"policy.{state}"
-    )
+    refusal = gate.run(context, job, matching(context, wid), read_at=now, now=now)
+    assert refusal == gate.Refusal("policy.retired")
     assert rig.states() == {"cancelled": 1}
+
+
+def test_a_paused_policy_is_waited_for_at_the_gate(rig, claimed):
+    context, job, wid = claimed
+    rig.sql("update policies set state = 'paused'")
+    now = context.clock()
+    refusal = gate.run(context, job, matching(context, wid), read_at=now, now=now)
+    assert refusal == gate.Refusal("paused", waits=True)
+    assert rig.states() == {"queued": 1}, "a pause takes nothing off the list"
+
+
+def test_a_grace_that_became_longer_after_the_claim_counts(rig, claimed):
+    context, job, wid = claimed
+    rig.apply(grace="14d")
+    now = context.clock()
+    refusal = gate.run(context, job, matching(context, wid), read_at=now, now=now)
+    assert refusal == gate.Refusal("grace", waits=True), "the job was claimed under the shorter grace"
 
 
 def test_the_gate_evaluates_the_current_version_not_the_one_that_queued(rig, claimed):

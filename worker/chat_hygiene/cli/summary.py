@@ -81,6 +81,8 @@ def _waiting(waiting: "Waiting") -> Iterator[tuple[int, str]]:
         yield waiting.later, f"leave later, the first at {instant(waiting.next_at)}"
     if waiting.retrying:
         yield waiting.retrying, "failed for now, to be tried again: see chat-hygiene jobs list --state queued"
+    if waiting.frozen:
+        yield waiting.frozen, "stand still, because their policy is paused: chat-hygiene policy resume NAME"
     if waiting.elsewhere:
         yield (
             waiting.elsewhere,

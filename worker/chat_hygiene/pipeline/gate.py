@@ -29,6 +29,8 @@ from chat_policies import Policy, UnknownDeviceError
 
 UNREADABLE = timedelta(hours=1)
 """How long a job waits whose policy, or any keep-policy, this program cannot read."""
+PAUSED = timedelta(hours=1)
+"""How long a job waits whose policy was paused after it was claimed, or whose call was out then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,9 @@ def run(context: Context, job: Job, facts: ChatFacts, *, read_at: datetime, now:
         # Never over what somebody else read later, or a webhook told of later: that is the newer truth.
         if chats.store_read(session, job.chat_id, facts, read_at=read_at):
             try:
-                verdict, version = _verdict(context, session, job, read_at=read_at, now=now)
+                verdict, version = _verdict(
+                    context, session, job, not_before=row.not_before, read_at=read_at, now=now
+                )
             except ValidationError:
                 # The job's policy or a keep-policy, perhaps of a newer program: what it says nobody here knows.
                 verdict = _Wait("unreadable policy", now + UNREADABLE)
@@ -113,15 +117,26 @@ def stopped(context: Context, session: Session) -> str | None:
 
 
 def _verdict(
-    context: Context, session: Session, job: Job, *, read_at: datetime, now: datetime
+    context: Context,
+    session: Session,
+    job: Job,
+    *,
+    not_before: datetime,
+    read_at: datetime,
+    now: datetime,
 ) -> tuple[_Call | _Wait | str, int]:
     """The call to make, or a reason to wait, or the name of the clause that cancels the job; and the version asked."""
     stored = policies.load_by_id(session, job.policy_id)
     soon = now + context.settings.retry_base_seconds
     if (reason := stopped(context, session)) is not None:
         return _Wait(reason, soon), stored.version
+    if stored.state == "paused":
+        return _Wait("paused", now + PAUSED), stored.version
     if (clause := _failing_clause(context, session, job, stored, now=now)) is not None:
         return clause, stored.version
+    if not_before > now:
+        # Its policy got a longer grace since it was claimed.
+        return _Wait("grace", not_before), stored.version
     (device,) = devices.load(session, [job.device_id])
     offline = rules.given_up(device, stored.policy, now=now)
     if device.blocked_reason is not None or not (device.online or offline):

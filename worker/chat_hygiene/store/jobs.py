@@ -23,6 +23,12 @@ _QUEUED = jobs.c.state == literal(JobState.QUEUED.value, literal_execute=True)
 _WORKING = jobs.c.state.in_(
     [literal(state.value, literal_execute=True) for state in (JobState.LEASED, JobState.SENT)]
 )
+_paused = policies.alias("paused")
+# A paused policy's jobs stand still, but for those with a call out, whose outcome has to be read.
+_FROZEN = and_(
+    jobs.c.policy_id.in_(select(_paused.c.id).where(_paused.c.state == "paused")), jobs.c.intent.is_(None)
+)
+_WORKABLE = and_(_QUEUED, ~_FROZEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,7 @@ class Waiting:
         later: not due yet, the first at `next_at`.
         retrying: due, after a failure.
         stuck: due, but their device is offline, paused or blocked, or deleting is stopped.
+        frozen: their policy is paused, whenever they are due.
         elsewhere: leased by another worker, perhaps a dead one: a lease that ends is taken back by the next run.
     """
 
@@ -67,6 +74,7 @@ class Waiting:
     next_at: datetime | None
     retrying: int
     stuck: int
+    frozen: int
     elsewhere: int
 
 
@@ -84,19 +92,19 @@ def of_policies(policy_ids: Collection[int] | None) -> ColumnElement[bool]:
 
 
 def due_by_device(session: Session, *, mine: ColumnElement[bool]) -> dict[int, datetime]:
-    """When each device's first queued job is due, by the device's row id."""
+    """When each device's first queued job is due that is not frozen, by the device's row id."""
     # One look into the index per device; grouping would read every queued job.
     first = (
         select(func.min(jobs.c.next_attempt_at))
-        .where(jobs.c.device_id == devices.c.id, _QUEUED, mine)
+        .where(jobs.c.device_id == devices.c.id, _WORKABLE, mine)
         .scalar_subquery()
     )
     return {row.id: row.at for row in session.execute(select(devices.c.id, first.label("at"))) if row.at}
 
 
 def first_due(session: Session, device_id: int, *, mine: ColumnElement[bool]) -> datetime | None:
-    """When the first queued job of one device is due."""
-    query = select(func.min(jobs.c.next_attempt_at)).where(jobs.c.device_id == device_id, _QUEUED, mine)
+    """When the first queued job of one device is due that is not frozen."""
+    query = select(func.min(jobs.c.next_attempt_at)).where(jobs.c.device_id == device_id, _WORKABLE, mine)
     at: datetime | None = session.execute(query).scalar_one()
     return at
 
@@ -128,10 +136,12 @@ def claim(
     owner: str,
     actor: str,
 ) -> list[Job]:
-    """Leases up to `most` due jobs of one device, each with a new fence."""
+    """Leases up to `most` due jobs of one device that are not frozen, each with a new fence."""
     if not most:
         return []
-    due = select(jobs.c.id).where(jobs.c.device_id == device_id, _QUEUED, jobs.c.next_attempt_at <= now, mine)
+    due = select(jobs.c.id).where(
+        jobs.c.device_id == device_id, _WORKABLE, jobs.c.next_attempt_at <= now, mine
+    )
     # In the order of the index alone: a run queues all its jobs for one instant, and sorting those would read them all.
     query = due.order_by(jobs.c.next_attempt_at).limit(most).with_for_update(skip_locked=True)
     ids = session.execute(query).scalars().all()
@@ -220,8 +230,8 @@ def outcomes_since(session: Session, started: datetime) -> dict[str, int]:
 
 
 def count_due(session: Session, *, mine: ColumnElement[bool], before: datetime) -> int:
-    """How many queued jobs are due before an instant."""
-    query = select(func.count()).where(_QUEUED, jobs.c.next_attempt_at < before, mine)
+    """How many queued jobs are due before an instant and not frozen."""
+    query = select(func.count()).where(_WORKABLE, jobs.c.next_attempt_at < before, mine)
     return session.execute(query).scalar_one()
 
 
@@ -229,10 +239,11 @@ def count_waiting(session: Session, *, now: datetime) -> Waiting:
     """The open jobs, by what they wait for."""
     later, failed = jobs.c.not_before > now, jobs.c.error_class.is_not(None)
     query = select(
-        func.count().filter(later).label("later"),
-        func.min(jobs.c.not_before).filter(later).label("next_at"),
-        func.count().filter(and_(~later, failed)).label("retrying"),
-        func.count().filter(and_(~later, ~failed)).label("stuck"),
+        func.count().filter(and_(~_FROZEN, later)).label("later"),
+        func.min(jobs.c.not_before).filter(and_(~_FROZEN, later)).label("next_at"),
+        func.count().filter(and_(~_FROZEN, ~later, failed)).label("retrying"),
+        func.count().filter(and_(~_FROZEN, ~later, ~failed)).label("stuck"),
+        func.count().filter(_FROZEN).label("frozen"),
     ).where(_QUEUED)
     (queued,) = fetch(session, query)
     return Waiting(**queued, elsewhere=session.execute(select(func.count()).where(_WORKING)).scalar_one())
