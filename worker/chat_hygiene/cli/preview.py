@@ -62,7 +62,7 @@ def preview(
             then = None if at is None else when.parse(at, now=now)
             report = wiring.preview(ledger, policy.named(ledger, what), now=now, at=then)
         else:
-            report, plan = wiring.plan(ledger, what, now=now)
+            report, plan = wiring.make_plan(ledger, what, now=now)
             wiring.save_plan(ledger, plan, out)
     if as_json:
         output.document("preview", **_document(report), plan=_plan_document(plan, out))

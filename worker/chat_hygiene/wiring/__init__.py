@@ -9,13 +9,12 @@ from chat_hygiene.wiring.looking import (
     explain,
     export_audit,
     jobs,
-    plan,
     policies,
     preview,
-    save_plan,
     verify_audit,
 )
 from chat_hygiene.wiring.operating import cancel_jobs, look_at_debts, retry_debts, retry_jobs, write_off
+from chat_hygiene.wiring.plans import check_plan, load_plan, make_plan, save_plan
 from chat_hygiene.wiring.running import RunReport, Watcher, run_once, sync_once, to_run
 from chat_hygiene.wiring.upgrading import check_schema, schema_versions, upgrade_schema
 
@@ -32,14 +31,16 @@ __all__ = [
     "audit_events",
     "cancel_jobs",
     "check_account",
+    "check_plan",
     "check_schema",
     "effects",
     "explain",
     "export_audit",
     "jobs",
+    "load_plan",
     "look_at_debts",
+    "make_plan",
     "open_ledger",
-    "plan",
     "policies",
     "preview",
     "retry_debts",

@@ -3,15 +3,12 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from pathlib import Path
 
-from chat_hygiene.core.errors import UsageError
 from chat_hygiene.core.events import Event
 from chat_hygiene.pipeline import explain as explaining
-from chat_hygiene.pipeline import plan as plans
 from chat_hygiene.pipeline import preview as previewing
 from chat_hygiene.providers import registry
-from chat_hygiene.store import audit, devices, files, runs, seals
+from chat_hygiene.store import audit, devices, runs, seals
 from chat_hygiene.store import jobs as stored_jobs
 from chat_hygiene.store import policies as stored_policies
 from chat_hygiene.store.policies import StoredPolicy
@@ -37,52 +34,6 @@ def preview(
     """
     with ledger.reading() as session:
         return previewing.run(session, wanted, ledger.settings, now=now, at=at)
-
-
-def plan(ledger: Ledger, name: str | None, *, now: datetime) -> tuple[previewing.Report, plans.Plan]:
-    """What one stored policy that enforces, or all of them, would delete now, to be looked at, and as a plan.
-
-    Raises UsageError when there is nothing that a plan could be of.
-    """
-    with ledger.reading() as session:
-        stored = _planned(stored_policies.load(session, None if name is None else [name]), name)
-        report = previewing.run(session, [each.policy for each in stored], ledger.settings, now=now)
-    if not report.live_chats:
-        raise UsageError(
-            "no chat is stored yet: there is nothing to plan", fix="chat-hygiene sync reads them"
-        )
-    planned = [
-        plans.Planned.of(seen.policy.name, each.version, seen.going)
-        for each, seen in zip(stored, report.previews, strict=True)
-    ]
-    return report, plans.make(planned, now=now, lasts=ledger.settings.approval_expiry_seconds)
-
-
-def _planned(found: Sequence[StoredPolicy], name: str | None) -> list[StoredPolicy]:
-    enforcing = [each for each in found if each.enforces]
-    if enforcing:
-        return enforcing
-    fix = "chat-hygiene policy list shows what is stored; policy apply FILE stores a document"
-    if name is None:
-        raise UsageError("no policy enforces: a plan would be empty", fix=fix)
-    if not found or found[0].policy.action != "delete":
-        raise UsageError(
-            f"no delete policy is stored under the name {name}: a plan is of stored ones", fix=fix
-        )
-    does = "observes" if found[0].state == "active" else f"is {found[0].state}"
-    raise UsageError(f"{name} {does}: it deletes nothing, so there is nothing to plan", fix=fix)
-
-
-def save_plan(ledger: Ledger, plan: plans.Plan, file: Path) -> None:
-    """Writes a plan for `run --plan`, for its owner's eyes only. Raises UsageError; nothing is ever written over."""
-    try:
-        new = files.write_new(file, plans.write(plan, ledger.context.keys.audit_key))
-    except OSError as error:
-        raise UsageError(f"{file} cannot be written: {error.strerror}", fix="name another file") from None
-    if not new:
-        raise UsageError(
-            f"{file} is there already, and nothing is written over", fix="name another file, or remove it"
-        )
 
 
 def explain(ledger: Ledger, chat: str, *, now: datetime) -> list[explaining.Report]:
@@ -140,9 +91,14 @@ def pseudonyms_of(ledger: Ledger, chat: str) -> list[str]:
     """The pseudonyms that a number, a chat id or a pseudonym may be stored under, on every device."""
     if chat.startswith("chat_"):
         return [chat]
-    wid = chat if "@" in chat else f"{re.sub(r'[^0-9]', '', chat)}@c.us"
+    wid = wid_of(chat)
     known = ledger.context.keys.pseudonyms
     with ledger.reading() as session:
         return [
             ref for each in devices.load(session) for ref in known.refs(registry.DEFAULT, each.device, wid)
         ]
+
+
+def wid_of(chat: str) -> str:
+    """The chat id that a number, written in whatever way, or a chat id stands for."""
+    return chat if "@" in chat else f"{re.sub(r'[^0-9]', '', chat)}@c.us"
