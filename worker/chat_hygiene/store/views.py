@@ -1,4 +1,4 @@
-"""The report views, version 1: which there are, and what each column says. Migration 0004 holds their SQL.
+"""The report views, version 1: which there are, and what each column says. Migrations 0004 and 0006 hold their SQL.
 
 Instants are UTC: timestamptz on PostgreSQL, ISO-8601 text ending in Z on SQLite. Days are date / YYYY-MM-DD text, booleans
 boolean / 0 and 1. Columns are only ever added, at the end. No view shows a full number, a chat's name or free text.
@@ -46,8 +46,12 @@ VIEWS = (
         ("next_run_at", "instant", "next slot of its schedule"),
         ("last_run_at", "instant", "start of its last run"),
         ("last_run_state", "text", "state of its last run"),
-        ("overdue", "integer", "deletions that are due and have not ended"),
-        ("oldest_overdue_at", "instant", "since when the oldest of them is due"),
+        (
+            "overdue",
+            "integer",
+            "chats that should be gone and are not: due jobs that have not ended, and withheld",
+        ),
+        ("oldest_overdue_at", "instant", "since when the first of them should be"),
     ),
     _view(
         "runs",
@@ -110,16 +114,27 @@ VIEWS = (
     ),
     _view(
         "upcoming",
-        "One row per chat that is queued to leave",
+        "One row per policy and chat that is to leave: queued, or withheld by the policy's last run though it matches",
         ("policy", "text", "name"),
         ("device", "text", "provider's id of the number"),
         ("chat_ref", "text", "the chat's pseudonym"),
         ("chat_hint", "text", "country code and last two digits"),
         ("reason", "text", "the rule in words"),
-        ("matched_at", "instant", "when it matched"),
-        ("not_before", "instant", "when it may leave at the earliest"),
+        ("matched_at", "instant", "since when it matches"),
+        (
+            "not_before",
+            "instant",
+            "when its grace is over: when it may leave, or might have left, at the earliest",
+        ),
         ("due_since", "instant", "not_before, once it has passed"),
-        ("blocked_by", "text", "stopped, hold, refused or offline; NULL: nothing known stands in its way"),
+        (
+            "blocked_by",
+            "text",
+            "stopped: all deleting, or its policy is paused; hold: a hold covers it; refused: WhatsApp refused once, and "
+            "is asked again; offline: its number is not online, not in operation, blocked, paused, or its breaker is "
+            "open, and the policy waits for it; brake: a limit or the canary withholds it; stale: its number's data was "
+            "too old at the last run; NULL: its turn comes",
+        ),
     ),
     _view(
         "failures",
@@ -164,7 +179,11 @@ VIEWS = (
         ("last_sync_at", "instant", "last successful sync of any kind"),
         ("last_full_sync_at", "instant", "last complete sync"),
         ("chats", "integer", "chats that are there, as far as we know"),
-        ("uncovered", "integer", "chats that no policy covers; NULL: not counted"),
+        (
+            "uncovered",
+            "integer",
+            "of these, chats in the scope of no enforcing policy, whatever their age; NULL: not counted yet",
+        ),
         ("paused_until", "instant", "no request is sent before"),
         ("blocked_reason", "text", "why it is blocked; NULL: it is not"),
     ),
@@ -206,7 +225,7 @@ VIEWS = (
         ("device", "text", "provider's id of the number"),
         ("chat_ref", "text", "the chat's pseudonym"),
         ("outcome", "text", "final state of the job, for its last event"),
-        ("detail", "text", "small facts as JSON"),
+        ("detail", "text", "small facts as JSON, without what a person typed"),
         ("sealed", "boolean", "whether the chain covers it"),
     ),
     _view(
