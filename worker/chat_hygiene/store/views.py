@@ -32,6 +32,11 @@ def _view(name: str, doc: str, *columns: tuple[str, Kind, str]) -> View:
     return View(f"report_v1_{name}", doc, tuple(Column(*column) for column in columns))
 
 
+_BLOCKED_BY = """stopped: all deleting, or its policy is paused; hold: a hold covers it; refused: WhatsApp refused once, and is
+asked again; offline: its number is not online, not in operation, blocked, paused, or its breaker is open, and the policy
+waits for it; brake: a limit or the canary withholds it; stale: its number's data was too old at the last run; NULL: its turn
+comes""".replace("\n", " ")
+
 VIEWS = (
     _view(
         "policies",
@@ -127,14 +132,7 @@ VIEWS = (
             "when its grace is over: when it may leave, or might have left, at the earliest",
         ),
         ("due_since", "instant", "not_before, once it has passed"),
-        (
-            "blocked_by",
-            "text",
-            "stopped: all deleting, or its policy is paused; hold: a hold covers it; refused: WhatsApp refused once, and "
-            "is asked again; offline: its number is not online, not in operation, blocked, paused, or its breaker is "
-            "open, and the policy waits for it; brake: a limit or the canary withholds it; stale: its number's data was "
-            "too old at the last run; NULL: its turn comes",
-        ),
+        ("blocked_by", "text", _BLOCKED_BY),
     ),
     _view(
         "failures",
