@@ -130,11 +130,16 @@ def release(session: Session, hold_ids: Sequence[int], *, now: datetime, actor: 
 
 
 def listing(
-    session: Session, *, now: datetime, hold_ids: Sequence[int] | None = None, ended: bool = True
+    session: Session,
+    *,
+    now: datetime,
+    hold_ids: Sequence[int] | None = None,
+    chat_id: int | None = None,
+    ended: bool = True,
 ) -> list[Record]:
     """Holds, the newest first, each with its number's id and alias, its chat's hint, and its `state`.
 
-    The state is `active`, `released` or `over`: its end came. Without `ended` only active ones.
+    The state is `active`, `released` or `over`: its end came. Without `ended` only active ones; with a chat those on it.
     """
     state = func.coalesce(
         select(literal("released"))
@@ -152,6 +157,9 @@ def listing(
     )
     if hold_ids is not None:
         query = query.where(holds.c.id.in_(hold_ids))
+    if chat_id is not None:
+        chat = chats.alias()
+        query = query.where(exists().where(chat.c.id == chat_id, _covers(chat)))
     if not ended:
         query = query.where(_active(now))
     return fetch(session, query)
