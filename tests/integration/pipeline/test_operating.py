@@ -68,7 +68,7 @@ def test_an_operator_forces_what_the_policy_may_not_and_the_audit_says_why(rig, 
     assert rig.run().outcomes == {"removed_locally": 1}
     assert forces(rig)[before:] == [True]
     assert rig.sql("select forced_by, debt_state, debt_reason from jobs") == [("tester", "open", "operator")]
-    assert details(rig, "job.requeued") == [{"forced": True, "reason": "the customer asked twice"}]
+    assert details(rig, "job.requeued") == [{"forced": True, "because": "the customer asked twice"}]
 
 
 def test_force_passes_the_gate_like_every_call(rig, failed):
@@ -140,14 +140,14 @@ def test_only_a_queued_job_without_a_call_out_is_cancelled(rig):
     rig.sql("update jobs set intent = null")
     cancel(rig, 1, reason="still needed")
     assert rig.states() == {"cancelled": 1}
-    assert details(rig, "job.cancelled") == [{"clause": "operator", "reason": "still needed"}]
+    assert details(rig, "job.cancelled") == [{"clause": "operator", "because": "still needed"}]
     with pytest.raises(UsageError, match="only a queued one"):
         cancel(rig, 1)
     assert wid not in rig.deleted()
 
 
-@pytest.mark.parametrize("reason", ["call +44 7700 900123 first", " "])
-def test_a_reason_with_a_number_or_without_a_word_is_refused(rig, reason):
+@pytest.mark.parametrize("reason", ["call +44 7700 900123 first", " ", "half\udce9 a letter", "two\nlines"])
+def test_a_reason_with_a_number_without_a_word_or_that_is_no_text_is_refused(rig, reason):
     queued(rig)
     with pytest.raises(UsageError, match="reason"):
         cancel(rig, 1, reason=reason)
@@ -184,7 +184,7 @@ def test_a_debt_that_is_not_closed_can_be_written_off(rig, owed, state):
         with pytest.raises(UsageError, match="written off"):
             wiring.write_off(ledger, 1, reason="again")
     assert rig.sql("select debt_state, debt_next_probe_at from jobs") == [("written_off", None)]
-    assert details(rig, "debt.written_off") == [{"reason": "the number is sold"}]
+    assert details(rig, "debt.written_off") == [{"because": "the number is sold"}]
     assert rig.sql("select wid from chats") == [(None,)]
     assert rig.states() == {"removed_locally": 1}
 

@@ -1,6 +1,7 @@
 """Operating: what a person does to single jobs and debts. Each is all or nothing, and stands in the audit with its actor."""
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
@@ -21,6 +22,9 @@ from chat_hygiene.wiring.ledger import Ledger
 
 PATIENCE = timedelta(hours=1)
 """How long somebody who asks for a look at once is kept waiting, at most."""
+
+UNWRITABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+"""What a typed text may not hold: control characters, and bytes that were no UTF-8."""
 
 _NOT_RETRIED = {
     JobState.LEASED: "is being worked just now: ask again in a moment",
@@ -45,7 +49,7 @@ def retry_jobs(ledger: Ledger, job_ids: Sequence[int], *, force_because: str | N
     Whatever else the gate asks for stays asked. Raises UsageError with one line per job that cannot be tried.
     """
     if force_because is not None:
-        _check_reason(force_because)
+        check_reason(force_because)
     with ledger.writing() as session:
         now, actor = ledger.now(), ledger.settings.actor
         forced = force_because is not None
@@ -60,7 +64,7 @@ def retry_jobs(ledger: Ledger, job_ids: Sequence[int], *, force_because: str | N
                 "force": forced,
                 "forced_by": actor if forced else None,
             }
-            detail = {"forced": True, "reason": force_because} if forced else None
+            detail = {"forced": True, "because": force_because} if forced else None
             try:
                 moves.move(
                     session, job.id, JobEvent.REQUEUE, now=now, actor=actor, values=values, detail=detail
@@ -71,11 +75,11 @@ def retry_jobs(ledger: Ledger, job_ids: Sequence[int], *, force_because: str | N
 
 def cancel_jobs(ledger: Ledger, job_ids: Sequence[int], *, reason: str) -> None:
     """Cancels queued jobs. Raises UsageError with one line per job that is not, or has a call out."""
-    _check_reason(reason)
+    check_reason(reason)
     with ledger.writing() as session:
         now, actor = ledger.now(), ledger.settings.actor
         for job in _checked(handwork.take(session, job_ids), job_ids, _no_cancel):
-            detail = {"clause": "operator", "reason": reason}
+            detail = {"clause": "operator", "because": reason}
             moves.move(session, job.id, JobEvent.CANCEL, now=now, actor=actor, detail=detail)
 
 
@@ -111,7 +115,7 @@ def look_at_debts(ledger: Ledger) -> looking.Report:
 
 def write_off(ledger: Ledger, job_id: int, *, reason: str) -> None:
     """Gives up a debt that is open or abandoned; the chat's id is erased. Raises UsageError."""
-    _check_reason(reason)
+    check_reason(reason)
     with ledger.writing() as session:
         (job,) = _checked(handwork.look(session, [job_id]), [job_id], _no_write_off)
         # Not locked by the look, because the chat is locked before its debts: it may be closed by now.
@@ -122,13 +126,14 @@ def write_off(ledger: Ledger, job_id: int, *, reason: str) -> None:
             now=ledger.now(),
             actor=ledger.settings.actor,
             job_id=job_id,
-            detail={"reason": reason},
+            detail={"because": reason},
         )
         if not closed:
             raise UsageError(f"job {job_id}: its debt was closed just now")
 
 
-def _check_reason(reason: str) -> None:
+def check_reason(reason: str) -> None:
+    """Raises UsageError for a reason that says nothing, holds what looks like a phone number, or is no text."""
     if not reason.strip():
         raise UsageError("the reason is empty", fix="say in a few words why: it stands in the audit")
     if mask_numbers(reason) != reason:
@@ -136,6 +141,8 @@ def _check_reason(reason: str) -> None:
             "the reason holds what looks like a phone number, and the audit keeps it for good",
             fix="name the chat by its pseudonym: chat-hygiene jobs list --json shows it",
         )
+    if UNWRITABLE.search(reason):
+        raise UsageError("the reason is no plain text in one line", fix="write it without control characters")
 
 
 def _checked(
