@@ -261,12 +261,12 @@ def erase(session: Session, chat_id: int, *, now: datetime, how: str, owed: bool
     session.execute(update(chats).where(chats.c.id == chat_id).values(values))
 
 
-def find(session: Session, refs: Sequence[str]) -> list[Record]:
-    """Rows of these pseudonyms, on whatever device, with the device's id."""
+def find(session: Session, refs: Sequence[str], *, wid: str | None = None) -> list[Record]:
+    """Rows of these pseudonyms, or of this chat id, on whatever device, with the device's id."""
     query = (
         select(chats, devices.c.device, devices.c.alias)
         .join(devices, devices.c.id == chats.c.device_id)
-        .where(chats.c.chat_ref.in_(refs))
+        .where(or_(chats.c.chat_ref.in_(refs), chats.c.wid == wid))
         .order_by(chats.c.id)
     )
     return fetch(session, query)
