@@ -19,7 +19,7 @@ from chat_hygiene.core.states import JobEvent
 from chat_hygiene.pipeline import rules
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.settings import MAX_READ_AGE
-from chat_hygiene.store import chats, devices, moves, policies, switches
+from chat_hygiene.store import chats, devices, holds, moves, policies, switches
 from chat_hygiene.store.devices import Device
 from chat_hygiene.store.jobs import Job
 from chat_hygiene.store.policies import StoredPolicy
@@ -153,11 +153,15 @@ def _failing_clause(
 ) -> str | None:
     if not stored.enforces:
         return "policy." + (stored.state if stored.state != "active" else "observes")
-    chat = session.execute(
-        select(chat_rows.c.generation, chat_rows.c.removed_at).where(chat_rows.c.id == job.chat_id)
-    ).one()
+    queued_at = select(job_rows.c.queued_at).where(job_rows.c.id == job.id).scalar_subquery()
+    held_since = holds.ended_since(chat_rows, queued_at, now=now).label("held_since")
+    columns = (chat_rows.c.generation, chat_rows.c.removed_at, held_since)
+    chat = session.execute(select(*columns).where(chat_rows.c.id == job.chat_id)).one()
     if chat.generation != job.generation or chat.removed_at is not None:
         return "generation"
+    if chat.held_since:
+        # The hold is over, and what was queued before its end stays void: the next run grants a fresh grace.
+        return "hold"
     try:
         compiled = rules.clauses(session, stored.policy, context.settings, now=now)
     except UnknownDeviceError:
