@@ -1,6 +1,7 @@
 """Whole runs: what is queued, what is held back, and what stops by itself."""
 
 import json
+import re
 import threading
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ from chat_hygiene.pipeline import outlook
 from chat_hygiene.providers.fake import faults
 from chat_hygiene.providers.fake.faults import On
 from chat_hygiene.providers.fake.records import device_record
+from chat_hygiene.wiring import stopping
 from integration.pipeline.conftest import DEVICE
 
 OTHER = "5f0c1d2e3a4b5c6d7e8f9a0c"
@@ -101,11 +103,15 @@ def test_the_stop_switch_stops_evaluation_and_gate(rig):
     for number in range(3):
         rig.chat(number)
     rig.apply()
-    stop = "update switches set \"on\" = true, actor = 'ops', reason = 'check' where name = 'stop'"
-    rig.world.script(faults.before(lambda: rig.sql(stop), on=On(method="GET", route="chat")))
+
+    def stop():
+        with rig.ledger() as ledger:
+            stopping.stop(ledger, reason="check")
+
+    rig.world.script(faults.before(stop, on=On(method="GET", route="chat")))
     report = rig.run()
     assert rig.deleted() == []
-    assert report.drained.stopped == "stopped by ops"
+    assert re.fullmatch(r"stopped by tester since 2.* UTC: check", report.drained.stopped)
     assert rig.run().evaluated[0].reason == "stopped"
 
 

@@ -137,7 +137,7 @@ class _Drain:
     def _stop_reason(self, view: Outlook) -> str | None:
         if (apart := clocks_apart(self._reader)) is not None:
             return f"our clock and the API's are {apart.total_seconds():.0f} s apart"
-        return None if view.stopped is None else f"stopped by {view.stopped}"
+        return None if view.stopped is None else view.stopped.words
 
     async def _rest(self, until: datetime | None, over: Callable[[], bool]) -> None:
         """Until a job of this process ends, until then, or until the drain is over."""

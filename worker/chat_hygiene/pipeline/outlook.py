@@ -13,6 +13,7 @@ from chat_hygiene.pipeline.pacing import CALLS_PER_JOB
 from chat_hygiene.store import budgets, devices, jobs, policies, switches
 from chat_hygiene.store.devices import Device
 from chat_hygiene.store.engine import reading
+from chat_hygiene.store.switches import Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +39,14 @@ class Outlook:
     Attributes:
         unanswered: a call went out whose answer was lost, and its job waits until it cannot act any more.
         lease_end: when the first lease of another worker ends.
-        stopped: who stopped all deleting, if somebody did.
+        stopped: the stop in force, if one is.
     """
 
     now: datetime
     prospects: tuple[Prospect, ...]
     unanswered: bool
     lease_end: datetime | None
-    stopped: str | None
+    stopped: Stop | None
 
 
 def look(context: Context, *, mine: ColumnElement[bool]) -> Outlook:
@@ -59,7 +60,6 @@ def look(context: Context, *, mine: ColumnElement[bool]) -> Outlook:
             CALLS_PER_JOB,
             per_minute=context.settings.requests_per_minute,
         )
-        stop = switches.stopped(session)
         return Outlook(
             now=now,
             prospects=tuple(
@@ -73,7 +73,7 @@ def look(context: Context, *, mine: ColumnElement[bool]) -> Outlook:
             ),
             unanswered=jobs.unanswered(session, mine=mine),
             lease_end=jobs.first_lease_end(session, others_than=context.owner),
-            stopped=None if stop is None else stop.actor,
+            stopped=switches.stopped(session),
         )
 
 

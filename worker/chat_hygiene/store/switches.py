@@ -37,17 +37,17 @@ def stopped(session: Session) -> Stop | None:
     return None if row is None else Stop(row.at, row.actor, row.reason)
 
 
-def stop(session: Session, *, reason: str, now: datetime, actor: str) -> Stop | None:
-    """Lets no further DELETE out, of any policy, until `start`. Returns the stop that is in force already, if one is: it stays.
+def stop(session: Session, *, reason: str, now: datetime, actor: str) -> tuple[Stop, bool]:
+    """Lets no further DELETE out, of any policy, until `start`. Returns the stop, and whether it is new: an older one stays.
 
     Whatever went out before this commits is finished; nothing goes out after it.
     """
     shut_gate(session)
     if (before := stopped(session)) is not None:
-        return before
+        return before, False
     _switch(session, on=True, at=now, actor=actor, reason=reason)
     audit.append(session, Event.STOPPED, at=now, actor=actor, detail={"because": reason})
-    return None
+    return Stop(now, actor, reason), True
 
 
 def start(session: Session, *, reason: str | None, now: datetime, actor: str) -> Stop | None:
