@@ -17,11 +17,13 @@ from chat_hygiene.cli import (
     explain,
     failures,
     fake_api,
+    hold,
     init,
     jobs,
     policy,
     preview,
     run,
+    stop,
     sync,
     up,
     web,
@@ -56,6 +58,9 @@ app.command("preview")(preview.preview)
 app.command("run")(run.run)
 app.command("up")(up.up)
 app.command("explain")(explain.explain)
+app.add_typer(hold.app, name="hold")
+app.command("stop")(stop.stop)
+app.command("start")(stop.start)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(debt.app, name="debt")
 app.add_typer(audit.app, name="audit")
