@@ -124,12 +124,13 @@ def _match(policy: Policy, row: Record, fresh: set[int] | None, *, at: datetime)
         last_message_at=row["last_message_at"],
         leaves_at=row["not_before"] if queued else at + policy.grace,
         queued=queued,
-        stays=None if queued else _stays(row),
+        stays=None if queued else stays(row),
         stale=fresh is not None and row["device_id"] not in fresh,
     )
 
 
-def _stays(row: Record) -> str | None:
+def stays(row: Record) -> str | None:
+    """Why a run would not queue a chat that matches (a row of `matching.rows`), or None when nothing is in the way."""
     if row["job_state"] == JobState.QUARANTINED:
         return "in quarantine"
     if row["job_state"] is not None:
