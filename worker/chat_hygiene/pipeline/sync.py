@@ -11,6 +11,7 @@ from secrets import token_hex
 
 from chat_hygiene.core.errors import BadAnswerError, ProviderError, RateLimitedError
 from chat_hygiene.core.events import Event
+from chat_hygiene.pipeline import recheck
 from chat_hygiene.pipeline.calls import note_fault
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.pipeline.pacing import Pacer
@@ -211,6 +212,8 @@ async def _walk(context: Context, walk: Walk, *, full: bool | None) -> Slice:
     except ProviderError as error:
         await asyncio.to_thread(_note_failure, context, walk.device, error)
         problem = str(error)
+    # Whatever was read stays, however the walk ended.
+    await asyncio.to_thread(recheck.run, context, walk.device.id, now=context.clock())
     return Slice(_report(walk, problem), more)
 
 
