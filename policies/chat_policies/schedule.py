@@ -172,6 +172,9 @@ def _check_field(text: str, name: str, low: int, high: int) -> None:
             raise refuse(
                 f'has "{part}" as {name}, a range that runs backwards', f"write {first}-{high},{low}-{last}"
             )
+        if first and last and int(first) == int(last):
+            # croniter reads it as every value there is.
+            raise refuse(f'has "{part}" as {name}, a range of one number', f"write {int(first)} alone")
         if step and not 1 <= int(step) <= high:
             raise refuse(f'has "{part}" as {name}, a step outside 1 to {high}', _SHAPE)
 

@@ -43,7 +43,8 @@ def _change(zone, before: datetime, behind: datetime) -> datetime:
     while behind - before > SECOND:
         middle = before + (behind - before) // 2 // SECOND * SECOND
         before, behind = (middle, behind) if _offset(zone, middle) == old else (before, middle)
-    return behind
+    # Zones change at whole seconds.
+    return behind.replace(microsecond=0)
 
 
 def minutes(expr: str, first: date, last: date) -> list[int]:

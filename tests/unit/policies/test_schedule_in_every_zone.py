@@ -92,7 +92,7 @@ def test_in_every_zone_a_change_of_the_clock_takes_or_adds_no_slot(expr, year):
 
 @pytest.mark.parametrize("year", YEARS)
 def test_zones_that_are_one_case_fire_alike(year):
-    start, end = span(year)
+    start, _ = span(year)
     assert sum(map(len, clocks(year).values())) == len(ZONES) > 500
     for clock, (first, *others) in clocks(year).items():
         around = [change.start - HOUR for change in clock[1:]] or [start]
