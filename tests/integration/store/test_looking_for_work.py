@@ -67,7 +67,7 @@ LOOKS = {
     "when the first lease ends": lambda s: jobs.first_lease_end(s, others_than="me"),
     "which leases are over": lambda s: jobs.expired(s, now=NOW, everyone=False),
     "how many are due": lambda s: jobs.count_due(s, mine=jobs.of_policies(None), before=NOW),
-    "what waits": lambda s: jobs.count_waiting(s, now=NOW),
+    "what waits": lambda s: jobs.count_waiting(s, mine=jobs.of_policies(None), now=NOW),
     "a claim": lambda s: jobs.claim(
         s,
         1,

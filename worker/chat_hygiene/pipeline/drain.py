@@ -6,7 +6,7 @@ is due within the horizon, when its time is over or when it is told to stop; a l
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -63,17 +63,17 @@ async def run(
     *,
     pacer: Pacer,
     horizon: timedelta,
-    policies: Collection[int] | None = None,
+    mine: ColumnElement[bool] | None = None,
     progress: Progress | None = None,
     until: datetime | None = None,
     stop: Callable[[], bool] = never,
 ) -> Report:
-    """Works due jobs, of these policies only if given, until none is due within `horizon` from now.
+    """Works due jobs, only those that are `mine` if given, until none is due within `horizon` from now.
 
     Longer waits it sits out only for a call that may still be at work after its process died. From `until` on, or once
     `stop()` is true, it claims nothing more and finishes the jobs in flight: what is claimed is begun at once.
     """
-    work = _Drain(context, reader, deleter, pacer, jobs.of_policies(policies), progress)
+    work = _Drain(context, reader, deleter, pacer, jobs.of_policies(None) if mine is None else mine, progress)
     return await work.run(horizon, until, stop)
 
 

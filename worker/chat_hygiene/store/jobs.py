@@ -7,14 +7,14 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal, select, true
+from sqlalchemy import ColumnElement, Select, and_, exists, func, literal, select, true
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.decisions import LOST, NO_ANSWER, Intent
 from chat_hygiene.core.states import JobEvent, JobState
 from chat_hygiene.store import moves
 from chat_hygiene.store.records import Record, fetch
-from chat_hygiene.store.tables import chats, devices, jobs, policies
+from chat_hygiene.store.tables import chats, devices, jobs, policies, policy_runs, run_candidates
 
 UNANSWERED = (LOST, NO_ANSWER)
 
@@ -89,6 +89,18 @@ _COLUMNS = (
 def of_policies(policy_ids: Collection[int] | None) -> ColumnElement[bool]:
     """Jobs of these policies; None: of all."""
     return true() if policy_ids is None else jobs.c.policy_id.in_(policy_ids)
+
+
+def of_plans(run_ids: Collection[int]) -> ColumnElement[bool]:
+    """Jobs of the chats that the plans of these runs list, of the same policy, whichever of its runs queued them."""
+    return exists().where(
+        run_candidates.c.run_id.in_(run_ids),
+        run_candidates.c.withheld_by.is_(None),
+        run_candidates.c.chat_id == jobs.c.chat_id,
+        run_candidates.c.generation == jobs.c.generation,
+        policy_runs.c.id == run_candidates.c.run_id,
+        policy_runs.c.policy_id == jobs.c.policy_id,
+    )
 
 
 def due_by_device(session: Session, *, mine: ColumnElement[bool]) -> dict[int, datetime]:
@@ -223,10 +235,10 @@ def find(
     return fetch(session, query.limit(limit))
 
 
-def outcomes_since(session: Session, started: datetime) -> dict[str, int]:
+def outcomes_since(session: Session, started: datetime, *, mine: ColumnElement[bool]) -> dict[str, int]:
     """How many jobs ended in each state since `started`."""
-    query = select(jobs.c.state, func.count()).where(jobs.c.finished_at >= started).group_by(jobs.c.state)
-    return dict(session.execute(query).all())
+    query = select(jobs.c.state, func.count()).where(jobs.c.finished_at >= started, mine)
+    return dict(session.execute(query.group_by(jobs.c.state)).all())
 
 
 def count_due(session: Session, *, mine: ColumnElement[bool], before: datetime) -> int:
@@ -235,7 +247,7 @@ def count_due(session: Session, *, mine: ColumnElement[bool], before: datetime) 
     return session.execute(query).scalar_one()
 
 
-def count_waiting(session: Session, *, now: datetime) -> Waiting:
+def count_waiting(session: Session, *, mine: ColumnElement[bool], now: datetime) -> Waiting:
     """The open jobs, by what they wait for."""
     later, failed = jobs.c.not_before > now, jobs.c.error_class.is_not(None)
     query = select(
@@ -244,6 +256,7 @@ def count_waiting(session: Session, *, now: datetime) -> Waiting:
         func.count().filter(and_(~_FROZEN, ~later, failed)).label("retrying"),
         func.count().filter(and_(~_FROZEN, ~later, ~failed)).label("stuck"),
         func.count().filter(_FROZEN).label("frozen"),
-    ).where(_QUEUED)
+    ).where(_QUEUED, mine)
     (queued,) = fetch(session, query)
-    return Waiting(**queued, elsewhere=session.execute(select(func.count()).where(_WORKING)).scalar_one())
+    elsewhere = session.execute(select(func.count()).where(_WORKING, mine)).scalar_one()
+    return Waiting(**queued, elsewhere=elsewhere)

@@ -4,17 +4,20 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
+
+from sqlalchemy import ColumnElement
 
 from chat_hygiene.core.errors import UsageError
 from chat_hygiene.pipeline import debts, departed, drain, evaluate, reconcile, seal, sweep, sync
 from chat_hygiene.pipeline.pacing import Pacer
+from chat_hygiene.pipeline.plan import Plan
 from chat_hygiene.providers import registry
 from chat_hygiene.providers.base import Reader
 from chat_hygiene.store import jobs, policies, presence, sweeps
 from chat_hygiene.store.jobs import Waiting
 from chat_hygiene.store.policies import StoredPolicy
 from chat_hygiene.wiring.ledger import Ledger
+from chat_hygiene.wiring.plans import check_plan
 
 RUN_WAITS_FOR = timedelta(seconds=60)
 """`run` waits for a job that is due within this time, and lists the rest."""
@@ -87,12 +90,19 @@ def to_run(ledger: Ledger, names: Sequence[str]) -> list[StoredPolicy]:
     return [known[name] for name in dict.fromkeys(names)]
 
 
-def run_once(ledger: Ledger, names: Sequence[str], *, watcher: Watcher) -> RunReport:
+def run_once(
+    ledger: Ledger, names: Sequence[str], *, watcher: Watcher, plan: Plan | None = None
+) -> RunReport:
     """Now, once, to the end: reconcile, sync, look for what is owed, evaluate, drain what is due, seal.
 
+    With a plan only its chats can go, and only those of them that still match.
+
     Raises ProviderError when the account cannot be reached; what an earlier run left is then untouched but reconciled.
+    Raises SafetyStopError when the plan may not be carried out any more.
     """
     context = ledger.context
+    if plan is not None:
+        check_plan(ledger, plan)
     alone: list[reconcile.Report] = []
 
     def take_back() -> None:
@@ -100,7 +110,7 @@ def run_once(ledger: Ledger, names: Sequence[str], *, watcher: Watcher) -> RunRe
 
     def work() -> RunReport:
         try:
-            return asyncio.run(_run(ledger, names, watcher, alone))
+            return asyncio.run(_run(ledger, names, plan, watcher, alone))
         finally:
             seal.run(context)
 
@@ -111,7 +121,11 @@ def run_once(ledger: Ledger, names: Sequence[str], *, watcher: Watcher) -> RunRe
 
 
 async def _run(
-    ledger: Ledger, names: Sequence[str], watcher: Watcher, alone: Sequence[reconcile.Report]
+    ledger: Ledger,
+    names: Sequence[str],
+    plan: Plan | None,
+    watcher: Watcher,
+    alone: Sequence[reconcile.Report],
 ) -> RunReport:
     context = ledger.context
     started = context.clock()
@@ -125,27 +139,29 @@ async def _run(
             context, reader, full=True, pacer=pacer, now=context.clock(), progress=watcher.synced
         )
         now = context.clock()
-        await asyncio.to_thread(departed.run, context, now=now)
+        if plan is None:  # it closes whatever is due on such numbers
+            await asyncio.to_thread(departed.run, context, now=now)
         looked = await debts.run(
             context, reader, pacer=pacer, now=now, until=now + RUN_WAITS_FOR, stop=drain.never
         )
         watcher.stage("evaluate")
-        evaluated = []
-        for stored in to_run(ledger, names):
-            now = context.clock()
-            work = partial(evaluate.run, context, stored.policy.name, trigger="manual", slot=now, now=now)
-            evaluated.append(await asyncio.to_thread(work))
+        if plan is None:
+            evaluated = await asyncio.to_thread(_evaluate, ledger, names)
+            mine = jobs.of_policies([each.id for each in to_run(ledger, names)] if names else None)
+        else:
+            evaluated = await asyncio.to_thread(_carry_out, ledger, plan)
+            mine = jobs.of_plans([each.run_id for each in evaluated])
         watcher.stage("delete")
-        chosen = [stored.id for stored in to_run(ledger, names)] if names else None
-        drained = await _drain(ledger, reader, pacer, watcher, chosen)
+        drained = await _drain(ledger, reader, pacer, watcher, mine)
     finally:
         await reader.aclose()
     watcher.stage("seal")
     sealed = seal.run(context)
+    told = jobs.of_policies(None) if plan is None else mine
     with ledger.reading() as session:
-        outcomes = jobs.outcomes_since(session, started)
+        outcomes = jobs.outcomes_since(session, started, mine=told)
         finished = context.clock()
-        waiting = jobs.count_waiting(session, now=finished)
+        waiting = jobs.count_waiting(session, mine=told, now=finished)
     return RunReport(
         started_at=started,
         finished_at=finished,
@@ -160,14 +176,31 @@ async def _run(
     )
 
 
+def _evaluate(ledger: Ledger, names: Sequence[str]) -> list[evaluate.Report]:
+    context, reports = ledger.context, []
+    for stored in to_run(ledger, names):
+        now = context.clock()
+        reports.append(evaluate.run(context, stored.policy.name, trigger="manual", slot=now, now=now))
+    return reports
+
+
+def _carry_out(ledger: Ledger, plan: Plan) -> list[evaluate.Report]:
+    """Evaluates each policy of the plan among the chats that the plan lists."""
+    check_plan(ledger, plan)  # the sync took its time
+    context, reports = ledger.context, []
+    for planned in plan.policies:
+        now = context.clock()
+        reports.append(evaluate.run(context, planned.policy, trigger="plan", slot=now, now=now, only=planned))
+    return reports
+
+
 async def _drain(
-    ledger: Ledger, reader: Reader, pacer: Pacer, watcher: Watcher, chosen: Sequence[int] | None
+    ledger: Ledger, reader: Reader, pacer: Pacer, watcher: Watcher, mine: ColumnElement[bool]
 ) -> drain.Report:
     context = ledger.context
     if context.settings.read_only:
         return drain.Report(0, "READ_ONLY is set: this process holds no deleter")
     with ledger.reading() as session:
-        mine = jobs.of_policies(chosen)
         watcher.queued(jobs.count_due(session, mine=mine, before=context.clock() + RUN_WAITS_FOR))
     deleter = registry.open_deleter(context.settings, context.clock)
     try:
@@ -177,7 +210,7 @@ async def _drain(
             deleter,
             pacer=pacer,
             horizon=RUN_WAITS_FOR,
-            policies=chosen,
+            mine=mine,
             progress=watcher.worked,
         )
     finally:
