@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from chat_hygiene.cli import start
+from chat_hygiene.cli import fate, start
 from chat_hygiene.cli.audit import event_document, event_table
 from chat_hygiene.cli.jobs import job_document
 from chat_hygiene.cli.output import JsonOption, Output, instant, mark, name_of, span
@@ -22,7 +22,7 @@ ChatArgument = Annotated[
 
 
 def explain(chat: ChatArgument, as_json: JsonOption = False) -> None:
-    """Says for each policy, clause by clause, why a chat goes or stays, when it becomes eligible, and what happened to it.
+    """Says for each policy, clause by clause, why a chat goes or stays, when it leaves or becomes eligible, and what happened to it.
 
     ✔ the clause lets it go, ✘ it keeps it, ? a fact is not known, which keeps it too. Looks at stored facts only; sends nothing.
 
@@ -53,12 +53,21 @@ def _show(output: Output, report: "Report", now: datetime) -> None:
         Text(chat["chat_hint"], style="bold"),
         f" on {name_of(device.alias, device.device)}, {chat['chat_ref']}",
     )
-    stale = "" if report.fresh else ", too long to delete by: sync first"
+    stale = "" if report.fresh else "; its number's data is too old to delete by: sync first"
     output.line(f"  {_state(report)}; its facts were read {span(now - chat['synced_at'])} ago{stale}")
+    for line in (*fate.holds(report, now), *fate.debts(report, now)):
+        output.line("  ", line)
+    if report.stop is not None:
+        output.line(f"  all deleting is stopped by {report.stop.actor} since {instant(report.stop.at)}")
     for each in report.policies:
-        output.line(Text(each.stored.policy.name, style="bold"), f": {_says(each, now)}")
+        output.line(Text(each.stored.policy.name, style="bold"), f": {fate.of(each, now)}")
+        passed = [verdict for verdict in each.verdicts if _is_scope(verdict) and _lets_go(verdict)]
+        if passed:
+            output.line("  ", mark(True), f" {', '.join(map(_words, passed))}")
         for verdict in each.verdicts:
-            output.line("  ", mark(_lets_go(verdict)), f" {_words(verdict)}{_seen(verdict, now)}")
+            # What every chat has to be is told, with what was seen, only of a chat that is not.
+            if verdict not in passed:
+                output.line("  ", mark(_lets_go(verdict)), f" {_words(verdict)}{_seen(verdict, now)}")
     if not report.policies:
         output.line("  no policy that deletes is stored")
     if report.events:
@@ -74,15 +83,8 @@ def _state(report: "Report") -> str:
     return f"{chat['status'] or 'status not known'}"
 
 
-def _says(each: "PolicyVerdict", now: datetime) -> str:
-    if each.problem is not None:
-        return f"not evaluated: {each.problem}"
-    only = "" if each.stored.enforces else " (but this policy only observes)"
-    if each.matches:
-        return f"goes{only}"
-    if each.eligible_at is None:
-        return "stays; waiting alone does not change that"
-    return f"stays; if nothing changes it goes in {span(each.eligible_at - now)}, at {instant(each.eligible_at)}{only}"
+def _is_scope(verdict: "Verdict") -> bool:
+    return verdict.clause.name.startswith("scope.")
 
 
 def _lets_go(verdict: "Verdict") -> bool | None:
@@ -94,9 +96,6 @@ def _words(verdict: "Verdict") -> str:
 
 
 def _seen(verdict: "Verdict", now: datetime) -> str:
-    # What every chat has to be is told only of a chat that is not.
-    if verdict.clause.name.startswith("scope.") and _lets_go(verdict):
-        return ""
     seen = [f"{_fact(fact)} {_value(value, now)}" for fact, value in _facts(verdict).items()]
     return f" ({', '.join(seen)})" if seen else ""
 
@@ -141,6 +140,8 @@ def _document(report: "Report") -> dict[str, Any]:
         "removed_at": chat["removed_at"],
         "missing_since": chat["missing_since"],
         "fresh": report.fresh,
+        "stopped": report.stop is not None,
+        "holds": [fate.hold_document(row) for row in report.holds],
         "policies": [_policy(each) for each in report.policies],
         "jobs": [job_document(row) for row in report.jobs],
         "events": [event_document(row) for row in report.events],
@@ -155,6 +156,9 @@ def _policy(each: "PolicyVerdict") -> dict[str, Any]:
         "matches": each.matches,
         "eligible_at": each.eligible_at,
         "problem": each.problem,
+        "fresh": each.fresh,
+        "waits_for_its_number_no_longer": each.given_up,
+        **fate.document(each),
         "clauses": [
             {
                 "name": verdict.clause.name,

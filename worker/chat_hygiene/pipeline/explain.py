@@ -1,4 +1,4 @@
-"""Explain: why one chat goes, stays, or went. Reads only; the verdicts come from the same clauses that decide."""
+"""Explain: why one chat goes, stays, or went, and where it stands. Reads only; the verdicts come from the clauses that decide."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,30 +6,76 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from chat_hygiene.pipeline import rules
+from chat_hygiene.core.states import OPEN_STATES, JobState
+from chat_hygiene.pipeline import preview, rules
 from chat_hygiene.settings import Settings
-from chat_hygiene.store import audit, chats, devices, jobs, policies
+from chat_hygiene.store import (
+    audit,
+    candidates,
+    chats,
+    devices,
+    holds,
+    jobs,
+    matching,
+    policies,
+    switches,
+    upcoming,
+)
 from chat_hygiene.store.devices import Device
 from chat_hygiene.store.policies import StoredPolicy
 from chat_hygiene.store.records import Record
+from chat_hygiene.store.switches import Stop
 from chat_hygiene.store.tables import chats as chat_rows
+from chat_hygiene.store.upcoming import Place
 from chat_policies import UnknownDeviceError, Verdict, ripening
 
 
 @dataclass(frozen=True, slots=True)
+class Queued:
+    """The chat's open job of a policy.
+
+    Attributes:
+        leaves_at: when it is worked at the earliest: its grace is over and no retry waits.
+        place: where it stands; None: it is being worked right now.
+    """
+
+    job_id: int
+    matched_at: datetime
+    not_before: datetime
+    leaves_at: datetime
+    place: Place | None
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyVerdict:
-    """One policy's clauses for the chat. `eligible_at`: when it matches if nothing changes; None: not by waiting."""
+    """One policy's clauses for the chat, and what became of them.
+
+    Attributes:
+        eligible_at: when it matches if nothing changes; None: not by waiting.
+        fresh: the number's data is fresh enough for this policy to delete by.
+        given_up: the policy waits no longer for its number, which is offline.
+        queued: the policy's open job.
+        withheld: what withholds it, since when, and of which run it is a candidate.
+        blocked_by: what keeps back what is queued or withheld, as `report_v1_upcoming` says it.
+        stays: why no run would queue it although it matches; None: nothing is known.
+    """
 
     stored: StoredPolicy
     verdicts: tuple[Verdict, ...]
     matches: bool
     eligible_at: datetime | None
     problem: str | None = None
+    fresh: bool = False
+    given_up: bool = False
+    queued: Queued | None = None
+    withheld: Record | None = None
+    blocked_by: str | None = None
+    stays: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything known of one chat on one device."""
+    """Everything known of one chat on one device. `holds` are those in force on it, the newest first."""
 
     chat: Record
     device: Device
@@ -37,53 +83,98 @@ class Report:
     policies: tuple[PolicyVerdict, ...]
     jobs: tuple[Record, ...]
     events: tuple[Record, ...]
+    holds: tuple[Record, ...]
+    stop: Stop | None
 
 
 def run(session: Session, refs: Sequence[str], settings: Settings, *, now: datetime) -> list[Report]:
     """One report per stored chat that has one of these pseudonyms."""
     fresh = devices.fresh_ids(session, now=now, freshness=settings.freshness_seconds)
     deleting = [each for each in policies.load(session) if each.policy.action == "delete"]
+    stop = switches.stopped(session)
     reports = []
     for row in chats.find(session, refs):
         (device,) = devices.load(session, [row["device_id"]])
+        look = _Look(session, settings, now, device, row)
         reports.append(
             Report(
                 chat=row,
                 device=device,
                 fresh=device.id in fresh,
-                policies=tuple(_verdict(session, each, row, settings, now=now) for each in deleting),
-                jobs=tuple(jobs.find(session, chat_refs=[row["chat_ref"]])),
+                policies=tuple(look.verdict(each) for each in deleting),
+                jobs=look.jobs,
                 events=tuple(audit.find(session, chat_refs=[row["chat_ref"]])),
+                holds=look.holds,
+                stop=stop,
             )
         )
     return reports
 
 
-def _verdict(
-    session: Session, stored: StoredPolicy, row: Record, settings: Settings, *, now: datetime
-) -> PolicyVerdict:
-    try:
-        verdicts = _ask(session, stored, row["id"], settings, now=now)
-    except UnknownDeviceError as error:
-        return PolicyVerdict(stored, (), matches=False, eligible_at=None, problem=str(error))
-    matching = _all_hold(verdicts)
-    eligible = now if matching else None
-    if not matching:
-        # The same clauses, asked again at each instant at which one of them turns.
-        keeps = policies.keeps(session)
-        for instant in ripening(stored.policy, keeps, row, settings.min_age_seconds):
-            if instant > now and _all_hold(_ask(session, stored, row["id"], settings, now=instant)):
-                eligible = instant
-                break
-    return PolicyVerdict(stored, verdicts, matches=matching, eligible_at=eligible)
+class _Look:
+    """One chat, and what is asked of it once for all policies."""
 
+    def __init__(
+        self, session: Session, settings: Settings, now: datetime, device: Device, row: Record
+    ) -> None:
+        self._session, self._settings, self._now = session, settings, now
+        self._device, self._row = device, row
+        self.jobs = tuple(jobs.find(session, chat_refs=[row["chat_ref"]]))
+        self.holds = tuple(holds.listing(session, now=now, chat_id=row["id"], ended=False))
+        self._withheld = upcoming.withheld(session, row["id"])
+        self._blocked = upcoming.blocked_by(session, device.device, row["chat_ref"])
 
-def _ask(
-    session: Session, stored: StoredPolicy, chat_id: int, settings: Settings, *, now: datetime
-) -> tuple[Verdict, ...]:
-    compiled = rules.clauses(session, stored.policy, settings, now=now)
-    query = compiled.explain(chat_rows).where(chat_rows.c.id == chat_id)
-    return compiled.read_explain(session.execute(query).one())
+    def verdict(self, stored: StoredPolicy) -> PolicyVerdict:
+        """What the policy says of the chat, and what became of it."""
+        try:
+            verdicts = self._ask(stored, self._now)
+        except UnknownDeviceError as error:
+            return PolicyVerdict(stored, (), matches=False, eligible_at=None, problem=str(error))
+        matching_now, policy = _all_hold(verdicts), stored.policy
+        queued = self._queued(stored)
+        return PolicyVerdict(
+            stored,
+            verdicts,
+            matches=matching_now,
+            eligible_at=self._now if matching_now else self._eligible_at(stored),
+            fresh=self._device.id in rules.fresh_ids(self._session, self._settings, policy, now=self._now),
+            given_up=rules.given_up(self._device, policy, now=self._now),
+            queued=queued,
+            withheld=self._withheld.get(stored.id),
+            blocked_by=self._blocked.get(policy.name),
+            stays=self._stays(stored) if matching_now and queued is None else None,
+        )
+
+    def _ask(self, stored: StoredPolicy, at: datetime) -> tuple[Verdict, ...]:
+        compiled = rules.clauses(self._session, stored.policy, self._settings, now=at)
+        query = compiled.explain(chat_rows).where(chat_rows.c.id == self._row["id"])
+        return compiled.read_explain(self._session.execute(query).one())
+
+    def _eligible_at(self, stored: StoredPolicy) -> datetime | None:
+        # The same clauses, asked again at each instant at which one of them turns, or a hold ends.
+        keeps = policies.keeps(self._session)
+        turns = {*ripening(stored.policy, keeps, self._row, self._settings.min_age_seconds)}
+        turns |= {hold["until"] for hold in self.holds if hold["until"] is not None}
+        coming = (at for at in sorted(turns) if at > self._now)
+        return next((at for at in coming if _all_hold(self._ask(stored, at))), None)
+
+    def _queued(self, stored: StoredPolicy) -> Queued | None:
+        mine = (job for job in self.jobs if job["policy_id"] == stored.id and job["state"] in OPEN_STATES)
+        job = next(mine, None)
+        if job is None:
+            return None
+        return Queued(
+            job_id=job["id"],
+            matched_at=job["matched_at"],
+            not_before=job["not_before"],
+            leaves_at=max(job["not_before"], job["next_attempt_at"]),
+            place=upcoming.place(self._session, job) if job["state"] == JobState.QUEUED else None,
+        )
+
+    def _stays(self, stored: StoredPolicy) -> str | None:
+        free = candidates.free(stored.id, stored.version, now=self._now)
+        (row,) = matching.rows(self._session, chat_rows.c.id == self._row["id"], free)
+        return preview.stays(row)
 
 
 def _all_hold(verdicts: Sequence[Verdict]) -> bool:
