@@ -173,7 +173,8 @@ class _Look:
 
     def _stays(self, stored: StoredPolicy) -> str | None:
         free = candidates.free(stored.id, stored.version, now=self._now)
-        (row,) = matching.rows(self._session, chat_rows.c.id == self._row["id"], free)
+        this = chat_rows.c.id == self._row["id"]
+        (row,) = matching.rows(self._session, this, free=free, now=self._now)
         return preview.stays(row)
 
 

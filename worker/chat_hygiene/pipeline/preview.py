@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from chat_hygiene.core.states import OPEN_STATES, JobState
 from chat_hygiene.pipeline import rules
 from chat_hygiene.settings import Settings
-from chat_hygiene.store import candidates, chats, devices, matching, policies
+from chat_hygiene.store import candidates, chats, devices, holds, matching, policies
 from chat_hygiene.store.devices import Device
 from chat_hygiene.store.policies import StoredPolicy
 from chat_hygiene.store.records import Record
@@ -99,7 +99,7 @@ def run(
         compiled = rules.clauses(session, policy, settings, now=moment, keeps=keeps)
         fresh = None if ahead else rules.fresh_ids(session, settings, policy, now=now)
         free = candidates.free(*_version(policy, stored.get(policy.name)), now=moment)
-        found = matching.rows(session, compiled.matches(), free)
+        found = matching.rows(session, compiled.matches(), free=free, now=moment)
         funnel = candidates.funnel(session, compiled)
         matches = tuple(_match(policy, row, fresh, at=moment) for row in found)
         previews.append(Preview(policy, funnel, matches))
@@ -114,6 +114,7 @@ def _version(policy: Policy, stored: StoredPolicy | None) -> tuple[int, int]:
 
 def _match(policy: Policy, row: Record, fresh: set[int] | None, *, at: datetime) -> Match:
     queued = row["job_policy"] == policy.name and row["job_state"] in OPEN_STATES
+    grace = max(policy.grace, holds.GRACE_AFTER) if row["lately_held"] else policy.grace
     return Match(
         chat_ref=row["chat_ref"],
         chat_hint=row["chat_hint"],
@@ -122,7 +123,7 @@ def _match(policy: Policy, row: Record, fresh: set[int] | None, *, at: datetime)
         device=row["device"],
         alias=row["alias"],
         last_message_at=row["last_message_at"],
-        leaves_at=row["not_before"] if queued else at + policy.grace,
+        leaves_at=row["not_before"] if queued else at + grace,
         queued=queued,
         stays=None if queued else stays(row),
         stale=fresh is not None and row["device_id"] not in fresh,

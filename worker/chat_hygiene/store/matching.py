@@ -1,17 +1,23 @@
 """The chats that a policy matches, each with the job that it has already."""
 
+from datetime import datetime
+
 from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.states import HOLDING_STATES
+from chat_hygiene.store import holds
 from chat_hygiene.store.records import Record, fetch
 from chat_hygiene.store.tables import chats, devices, jobs, policies
 
 
-def rows(session: Session, matches: ColumnElement[bool], free: ColumnElement[bool]) -> list[Record]:
+def rows(
+    session: Session, matches: ColumnElement[bool], *, free: ColumnElement[bool], now: datetime
+) -> list[Record]:
     """Chats that satisfy `matches`, those silent for longest first, with the open job of each, whosesoever it is.
 
-    `free` is whether the policy may queue the chat. Without an open job `job_policy`, `job_state` and `not_before` are None.
+    `free` is whether the policy may queue the chat, `lately_held` whether a hold on it ended lately. Without an open job
+    `job_policy`, `job_state` and `not_before` are None.
     """
     # An alias: `free` looks into the jobs too.
     open_job = jobs.alias()
@@ -28,6 +34,7 @@ def rows(session: Session, matches: ColumnElement[bool], free: ColumnElement[boo
             devices.c.device,
             devices.c.alias,
             free.label("free"),
+            holds.lately_ended(chats, now=now).label("lately_held"),
             policies.c.name.label("job_policy"),
             open_job.c.state.label("job_state"),
             open_job.c.not_before,
