@@ -59,8 +59,11 @@ def _show(output: Output, report: "Report", now: datetime) -> None:
         output.line("  ", line)
     if report.stop is not None:
         output.line(f"  all deleting is stopped by {report.stop.actor} since {instant(report.stop.at)}")
-    for each in report.policies:
-        output.line(Text(each.stored.policy.name, style="bold"), f": {fate.of(each, now)}")
+    for each in sorted(report.policies, key=_quiet):
+        says, *more = fate.of(each, now)
+        output.line(Text(each.stored.policy.name, style="bold"), f": {says}")
+        for line in more:
+            output.line(f"  {line}")
         passed = [verdict for verdict in each.verdicts if _is_scope(verdict) and _lets_go(verdict)]
         if passed:
             output.line("  ", mark(True), f" {', '.join(map(_words, passed))}")
@@ -81,6 +84,11 @@ def _state(report: "Report") -> str:
     if chat["missing_since"] is not None:
         return f"missing from the listing since {instant(chat['missing_since'])}"
     return f"{chat['status'] or 'status not known'}"
+
+
+def _quiet(each: "PolicyVerdict") -> tuple[bool, bool, bool]:
+    # First what is going to happen, then what would, then what will not.
+    return (each.queued is None and each.withheld is None, not each.stored.enforces, not each.matches)
 
 
 def _is_scope(verdict: "Verdict") -> bool:

@@ -17,30 +17,34 @@ _BLOCKED = {
     "hold": "a hold covers it",
     "refused": "WhatsApp refused once, and is asked again",
     "offline": "its number cannot be used now: see chat-hygiene doctor",
-    "brake": "a brake or the canary of the policy withholds it",
+    "brake": "a limit or the canary of the policy",
     "stale": "the data of its number was too old at the last run",
 }
-_NO_BLOCK = "nothing known is in its way: its turn comes"
+_WITHHELD = {
+    "brake": "a brake or the canary held it back",
+    "stale": "the data of its number was too old",
+    "stopped": "all deleting was stopped",
+}
 
 
-def of(each: "PolicyVerdict", now: datetime) -> str:
-    """One policy's answer, in a sentence or two."""
+def of(each: "PolicyVerdict", now: datetime) -> Iterator[str]:
+    """One policy's answer in a few words, then lines of what more is known of it."""
     if each.problem is not None:
-        return f"not evaluated: {each.problem}"
-    waits = "; the policy waits no longer for its number, which is offline" if each.given_up else ""
-    if each.queued is not None:
-        return f"{_queued(each, each.queued, now)}{waits}"
-    if each.withheld is not None:
-        return f"{_withheld(each, each.withheld, now)}{waits}"
-    if each.matches:
-        return f"{_goes(each)}{waits}"
-    if each.eligible_at is None:
-        return "stays; waiting alone does not change that"
-    then = f", then has {span(each.stored.policy.grace)} of grace" if each.stored.policy.grace else ""
-    return (
-        f"stays; if nothing changes it matches in {span(each.eligible_at - now)}, "
-        f"at {instant(each.eligible_at)}{then}{_only(each)}"
-    )
+        yield f"not evaluated: {each.problem}"
+    elif each.queued is not None:
+        yield from _queued(each, each.queued, now)
+    elif each.withheld is not None:
+        yield from _withheld(each, each.withheld, now)
+    elif each.matches:
+        yield _goes(each)
+    elif each.eligible_at is None:
+        yield "stays; waiting alone does not change that"
+    else:
+        yield f"stays; if nothing changes it matches {_from(each.eligible_at, now)}{_only(each)}"
+        if each.grace:
+            yield f"and then leaves after a grace of {span(each.grace)}"
+    if each.given_up:
+        yield "this policy waits no longer for its number, which is offline"
 
 
 def holds(report: "Report", now: datetime) -> Iterator[str]:
@@ -72,41 +76,42 @@ def debts(report: "Report", now: datetime) -> Iterator[str]:
             yield f"was owed in WhatsApp {since}: {row['debt_state'].replace('_', ' ')}"
 
 
-def _queued(each: "PolicyVerdict", queued: "Queued", now: datetime) -> str:
-    job, place = f"job {queued.job_id}", queued.place
+def _queued(each: "PolicyVerdict", queued: "Queued", now: datetime) -> Iterator[str]:
+    place = queued.place
     if place is None:
-        return f"is being worked right now ({job})"
-    stands = (
-        f"{ordinal(place.in_policy)} of {place.of_policy:,} of this policy, "
+        yield f"is being worked right now (job {queued.job_id})"
+        return
+    late = queued.not_before <= now
+    if queued.leaves_at > now:
+        yield f"{'is tried again' if late else 'leaves'} {_from(queued.leaves_at, now)}"
+    else:
+        yield f"should be gone since {instant(queued.not_before)}"
+    if not late:
+        yield f"leaving soon since {instant(queued.matched_at)}: a new message or a hold takes it off"
+    yield (
+        f"job {queued.job_id}: {ordinal(place.in_policy)} of {place.of_policy:,} of this policy, "
         f"{ordinal(place.on_device)} of {place.of_device:,} on its number"
     )
-    if queued.leaves_at > now:
-        why = (
-            ", after a failed attempt"
-            if queued.not_before <= now
-            else f" if it still matches ({instant(queued.matched_at)} was its first match)"
-        )
-        block = "" if each.blocked_by is None else f"; in its way now: {_BLOCKED[each.blocked_by]}"
-        return f"leaves {_from(queued.leaves_at, now)}{why}; {job}, {stands}{block}"
-    return f"is due since {instant(queued.not_before)}; {job}, {stands}; {_block(each)}"
+    if each.blocked_by is not None:
+        yield f"in its way now: {_BLOCKED[each.blocked_by]}"
+    elif late:
+        yield "nothing known is in its way: its turn comes"
 
 
-def _withheld(each: "PolicyVerdict", row: "Record", now: datetime) -> str:
-    by = {
-        "brake": f"run {row['run_id']} stopped itself ({row['run_reason']})",
-        "stale": f"its number's data was too old for run {row['run_id']}",
-        "stopped": f"deleting was stopped at run {row['run_id']}",
-    }[row["withheld_by"]]
-    since = f"matches since {instant(row['matched_at'])}, not queued: {by}"
-    late = f", so it is late since {instant(row['not_before'])}" if row["not_before"] <= now else ""
+def _withheld(each: "PolicyVerdict", row: "Record", now: datetime) -> Iterator[str]:
+    run = row["run_id"]
+    if row["not_before"] <= now:
+        yield f"should be gone since {instant(row['not_before'])}"
+    else:
+        yield "matches, but is not queued" if each.matches else "matched at the last run, and does not now"
+    yield f"matched first at {instant(row['matched_at'])}; run {run} did not queue it: {_WITHHELD[row['withheld_by']]}"
+    if each.blocked_by not in {None, row["withheld_by"]}:
+        yield f"in its way now: {_BLOCKED[str(each.blocked_by)]}"
     if row["run_state"] == "awaiting_approval":
         until = "" if row["expires_at"] is None else f" until {instant(row['expires_at'])}"
-        then = f" and awaits an approval{until}: chat-hygiene runs show {row['run_id']}"
-    elif each.blocked_by not in {None, row["withheld_by"]}:
-        then = f"; in its way now: {_BLOCKED[str(each.blocked_by)]}"
+        yield f"run {run} awaits an approval{until}: chat-hygiene runs show {run}"
     else:
-        then = f"; the next run{_next_run(each)} asks again"
-    return f"{since}{then}{late}"
+        yield f"the next run{_next_run(each)} asks again"
 
 
 def _goes(each: "PolicyVerdict") -> str:
@@ -116,8 +121,7 @@ def _goes(each: "PolicyVerdict") -> str:
         return f"matches, but stays: {each.stays}"
     if not each.fresh:
         return f"matches, by data that is too old to delete by; the next run{_next_run(each)} syncs first"
-    grace = each.stored.policy.grace
-    then = f"it leaves {span(grace)} later" if grace else "it leaves at once"
+    then = f"it leaves {span(each.grace)} later" if each.grace else "it leaves at once"
     return f"goes: the next run{_next_run(each)} queues it, and {then}"
 
 
@@ -130,10 +134,6 @@ def _only(each: "PolicyVerdict") -> str:
 def _next_run(each: "PolicyVerdict") -> str:
     at = each.stored.next_run_at
     return "" if at is None or each.stored.state != "active" else f", at {instant(at)},"
-
-
-def _block(each: "PolicyVerdict") -> str:
-    return _NO_BLOCK if each.blocked_by is None else f"in its way: {_BLOCKED[each.blocked_by]}"
 
 
 def _from(at: datetime, now: datetime) -> str:

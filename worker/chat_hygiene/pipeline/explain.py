@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
@@ -58,6 +58,7 @@ class PolicyVerdict:
         withheld: what withholds it, since when, and of which run it is a candidate.
         blocked_by: what keeps back what is queued or withheld, as `report_v1_upcoming` says it.
         stays: why no run would queue it although it matches; None: nothing is known.
+        grace: what it would get if it were queued now: a day at least where a hold ended lately.
     """
 
     stored: StoredPolicy
@@ -71,6 +72,7 @@ class PolicyVerdict:
     withheld: Record | None = None
     blocked_by: str | None = None
     stays: str | None = None
+    grace: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ class _Look:
         except UnknownDeviceError as error:
             return PolicyVerdict(stored, (), matches=False, eligible_at=None, problem=str(error))
         matching_now, policy = _all_hold(verdicts), stored.policy
-        queued = self._queued(stored)
+        queued, match = self._queued(stored), self._as_match(stored)
         return PolicyVerdict(
             stored,
             verdicts,
@@ -142,7 +144,8 @@ class _Look:
             queued=queued,
             withheld=self._withheld.get(stored.id),
             blocked_by=self._blocked.get(policy.name),
-            stays=self._stays(stored) if matching_now and queued is None else None,
+            stays=preview.stays(match) if matching_now and queued is None else None,
+            grace=max(policy.grace, holds.GRACE_AFTER) if match["lately_held"] else policy.grace,
         )
 
     def _ask(self, stored: StoredPolicy, at: datetime) -> tuple[Verdict, ...]:
@@ -171,11 +174,10 @@ class _Look:
             place=upcoming.place(self._session, job) if job["state"] == JobState.QUEUED else None,
         )
 
-    def _stays(self, stored: StoredPolicy) -> str | None:
+    def _as_match(self, stored: StoredPolicy) -> Record:
         free = candidates.free(stored.id, stored.version, now=self._now)
-        this = chat_rows.c.id == self._row["id"]
-        (row,) = matching.rows(self._session, this, free=free, now=self._now)
-        return preview.stays(row)
+        (row,) = matching.rows(self._session, chat_rows.c.id == self._row["id"], free=free, now=self._now)
+        return row
 
 
 def _all_hold(verdicts: Sequence[Verdict]) -> bool:
