@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from chat_hygiene.core.errors import DatabaseError
 from chat_hygiene.pipeline import evaluate
-from chat_hygiene.store import candidates
+from chat_hygiene.store import candidates, runs
 from chat_hygiene.wiring.serving import Service
 from support.timetable import HOUR, Timetable
 
@@ -92,7 +92,7 @@ def test_a_crash_in_the_middle_leaves_the_run_to_the_next_sweep(table, monkeypat
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(evaluate, "_close", die)
+        patch.setattr(runs, "finish", die)
         with pytest.raises(KeyboardInterrupt):
             table.evaluate(run_id)
     assert table.runs() == [("04 03:00", "syncing", None)]

@@ -24,8 +24,11 @@ class Trip:
     @property
     def words(self) -> str:
         """One sentence for a person."""
-        base = f" of {self.population}" if self.brake == "max_share" else ""
-        return f"{self.brake} allows {self.allowed}{base} a day on device {self.device}; {self.wanted} would be queued"
+        if self.brake == "max_share":
+            allows = f"max_share allows {self.allowed} (rounded up) of {self.population} chats"
+        else:
+            allows = f"max_chats allows {self.allowed or 'no'} chats"
+        return f"{allows} a day on {self.device}, and with this run it would be {self.wanted}"
 
 
 def local_day_start(policy: Policy, now: datetime) -> datetime:
@@ -48,7 +51,7 @@ def judge(policy: Policy, load: Load) -> Trip | None:
     The share is rounded up to a whole chat, so that one match in a population of 5 passes a limit of 10 %; a share of
     0 % allows none.
     """
-    wanted = load.today + load.queued
+    wanted = load.today + load.wanted
     share = math.ceil(policy.limits.max_share * load.population / 100)
     for brake, allowed in (("max_chats", policy.limits.max_chats), ("max_share", share)):
         if wanted > allowed:

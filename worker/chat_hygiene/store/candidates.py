@@ -1,19 +1,20 @@
 """Candidates of a policy: counting them, queueing a job for each, and what keeps a chat from a second job."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, insert, literal, or_, select
+from sqlalchemy import ColumnElement, and_, case, exists, func, literal, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.states import EFFECTIVE_STATES, HOLDING_STATES, JobState
 from chat_hygiene.store import holds
 from chat_hygiene.store.records import Record, fetch
-from chat_hygiene.store.tables import chats, devices, jobs, policy_runs, run_candidates
+from chat_hygiene.store.tables import chats, devices, jobs, policy_runs
 from chat_hygiene.store.types import Instant
+from chat_hygiene.store.withheld import OLDEST_FIRST, days_later
 from chat_policies import Clause, Compiled, Funnel
 
 FAILED_AGAIN_AFTER = timedelta(days=7)
@@ -22,13 +23,13 @@ RESURRECTED_AGAIN_AFTER = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a policy queued on one device against what it could: the numbers that the brakes judge."""
+    """What a run wants to queue on one device, by its alias if it has one, and what it is judged against."""
 
     device_id: int
     device: str
     population: int
     today: int
-    queued: int
+    wanted: int
 
 
 def free(policy_id: int, version: int, *, now: datetime) -> ColumnElement[bool]:
@@ -75,7 +76,7 @@ def matches(session: Session, condition: ColumnElement[bool], *, limit: int | No
         select(chats, devices.c.device, devices.c.alias)
         .join(devices, devices.c.id == chats.c.device_id)
         .where(condition)
-        .order_by(chats.c.last_message_at, chats.c.id)
+        .order_by(*OLDEST_FIRST)
         .limit(limit)
     )
     return fetch(session, query)
@@ -91,14 +92,23 @@ def queue(
     reason: str,
     grace: timedelta,
     now: datetime,
-) -> None:
-    """One job per matching chat, in one statement; a chat life that has its job already gets no second one.
+    per_day: int | None = None,
+) -> int:
+    """One job per matching chat, in one statement; returns how many the run has. A chat life that has its job gets no second one.
 
-    What a hold covered until lately leaves after `holds.GRACE_AFTER` at the earliest.
+    With `per_day`, so many leave once the grace is over, and as many on each day after that, oldest first. What a hold
+    covered until lately leaves after `holds.GRACE_AFTER` at the earliest.
     """
     at = literal(now, Instant())
-    after_hold = literal(now + max(grace, holds.GRACE_AFTER), Instant())
-    due = case((holds.lately_ended(chats, now=now), after_hold), else_=literal(now + grace, Instant()))
+    ends: ColumnElement[datetime] = literal(now + grace, Instant())
+    found = select(chats.c.id).where(condition).subquery("found")
+    if per_day is not None:
+        place = func.row_number().over(order_by=OLDEST_FIRST) - 1
+        found = select(chats.c.id, place.label("place")).where(condition).subquery("found")
+        days = days_later("days", now + grace, count(session, condition) // per_day + 1)
+        ends = days.c.at
+    after_hold = literal(now + holds.GRACE_AFTER, Instant())
+    due = case((and_(ends < after_hold, holds.lately_ended(chats, now=now)), after_hold), else_=ends)
     values: dict[str, ColumnElement[Any]] = {
         "chat_id": chats.c.id,
         "generation": chats.c.generation,
@@ -115,20 +125,15 @@ def queue(
         "not_before": due,
         "next_attempt_at": due,
     }
+    rows = select(*values.values()).join(found, found.c.id == chats.c.id)
+    if per_day is not None:
+        rows = rows.join(days, days.c.key == found.c.place // per_day)
     # Two evaluators that insert in one order cannot deadlock.
-    rows = select(*values.values()).where(condition).order_by(chats.c.id)
+    rows = rows.order_by(chats.c.id)
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     session.execute(dialect.insert(jobs).from_select(list(values), rows).on_conflict_do_nothing())
-
-
-def remember(
-    session: Session, condition: ColumnElement[bool], *, run_id: int, grace: timedelta, now: datetime
-) -> None:
-    """The candidates of a run that awaits approval."""
-    at, due, brake = literal(now, Instant()), literal(now + grace, Instant()), literal("brake")
-    rows = select(literal(run_id), chats.c.id, chats.c.generation, at, due, brake).where(condition)
-    columns = ["run_id", "chat_id", "generation", "matched_at", "not_before", "withheld_by"]
-    session.execute(insert(run_candidates).from_select(columns, rows.order_by(chats.c.id)))
+    mine = select(func.count()).select_from(jobs).where(jobs.c.run_id == run_id)
+    return session.execute(mine).scalar_one()
 
 
 def of_run(session: Session, run_id: int) -> list[tuple[str, int]]:
@@ -137,29 +142,25 @@ def of_run(session: Session, run_id: int) -> list[tuple[str, int]]:
     return list(session.execute(query))
 
 
-def remembered(session: Session, run_id: int) -> list[tuple[str, int]]:
-    """(chat_ref, generation) of the candidates of a run that awaits approval."""
-    query = (
-        select(chats.c.chat_ref, run_candidates.c.generation)
-        .join(chats, chats.c.id == run_candidates.c.chat_id)
-        .where(run_candidates.c.run_id == run_id)
-    )
-    return list(session.execute(query))
+def by_device(session: Session, condition: ColumnElement[bool]) -> dict[int, int]:
+    """How many chats of each device satisfy it, by the device's row id."""
+    query = select(chats.c.device_id, func.count()).where(condition).group_by(chats.c.device_id)
+    return dict(session.execute(query).all())
 
 
 def loads(
-    session: Session, in_scope: ColumnElement[bool], *, run_id: int, policy_id: int, day_start: datetime
+    session: Session,
+    wanted: Mapping[int, int],
+    in_scope: ColumnElement[bool],
+    *,
+    policy_id: int,
+    day_start: datetime,
 ) -> list[Load]:
-    """Per device that this run queued on: the policy's population there, and what it queued earlier that day.
+    """Per device that a run wants to queue on (row id to how many): the policy's population there, and what it queued earlier that day.
 
     The population is what is in scope plus what the policy removed today, so that a day's own work does not shrink the
-    base of its share. Approved runs and cancelled jobs do not count.
+    base of its share. Runs that somebody approved and cancelled jobs do not count.
     """
-    queued: dict[int, int] = dict(
-        session.execute(
-            select(jobs.c.device_id, func.count()).where(jobs.c.run_id == run_id).group_by(jobs.c.device_id)
-        ).all()
-    )
     effective = jobs.c.state.in_([state.value for state in EFFECTIVE_STATES])
     earlier = {
         row.device_id: row
@@ -172,24 +173,20 @@ def loads(
             .join(policy_runs, policy_runs.c.id == jobs.c.run_id)
             .where(
                 jobs.c.policy_id == policy_id,
-                jobs.c.run_id != run_id,
                 jobs.c.queued_at >= literal(day_start, Instant()),
                 jobs.c.state != JobState.CANCELLED.value,
-                policy_runs.c.trigger != "approval",
+                policy_runs.c.approved_by.is_(None),
             )
             .group_by(jobs.c.device_id)
         )
     }
-    population: dict[int, int] = dict(
-        session.execute(
-            select(chats.c.device_id, func.count())
-            .where(in_scope, chats.c.device_id.in_(list(queued)))
-            .group_by(chats.c.device_id)
-        ).all()
-    )
-    names = dict(session.execute(select(devices.c.id, devices.c.device)).all())
+    population = by_device(session, and_(in_scope, chats.c.device_id.in_(list(wanted))))
+    names = {
+        row.id: row.alias or row.device
+        for row in session.execute(select(devices.c.id, devices.c.alias, devices.c.device))
+    }
     found = []
-    for device_id, number in sorted(queued.items()):
+    for device_id, number in sorted(wanted.items()):
         row = earlier.get(device_id)
         found.append(
             Load(
@@ -197,7 +194,7 @@ def loads(
                 device=names[device_id],
                 population=population.get(device_id, 0) + (row.removed if row else 0),
                 today=row.today if row else 0,
-                queued=number,
+                wanted=number,
             )
         )
     return found

@@ -1,24 +1,27 @@
 """Policy runs: one row per policy and scheduled slot, with its funnel, counts and reason."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, insert, literal_column, select, update
+from sqlalchemy import Select, func, insert, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.events import Event
 from chat_hygiene.store import audit
 from chat_hygiene.store.records import Record, fetch
-from chat_hygiene.store.tables import policies, policy_runs, run_candidates
+from chat_hygiene.store.tables import policies, policy_runs
+
+AWAITING = "awaiting_approval"
+"""The state of a run whose candidates go only if somebody says so."""
 
 _FINISH = {
     "done": Event.RUN_FINISHED,
     "failed": Event.RUN_FAILED,
-    "awaiting_approval": Event.RUN_AWAITING_APPROVAL,
+    AWAITING: Event.RUN_AWAITING_APPROVAL,
     "expired": Event.RUN_SKIPPED,
 }
 # Written out, so that both engines see that the partial index has these rows.
@@ -57,6 +60,7 @@ def start(
     slot: datetime,
     now: datetime,
     by: str,
+    approved_by: str | None = None,
 ) -> int:
     """Opens the run of a slot; returns its id. Raises IntegrityError when the slot already has its run."""
     run_id: int = session.execute(
@@ -70,6 +74,7 @@ def start(
             mode=mode,
             state="evaluating",
             requested_by=by,
+            approved_by=approved_by,
         )
         .returning(policy_runs.c.id)
     ).scalar_one()
@@ -178,20 +183,26 @@ def finish(
     reason: str,
     now: datetime,
     actor: str,
-    counts: dict[str, int],
-    funnel: list[dict[str, Any]],
+    counts: Mapping[str, int],
+    funnel: Sequence[Mapping[str, Any]],
+    notes: Sequence[str] = (),
+    canary: bool = False,
     digest: str | None = None,
+    expires_at: datetime | None = None,
 ) -> None:
-    """Ends a run, or leaves it to await approval."""
+    """Ends a run, or leaves it to await approval until `expires_at`."""
     session.execute(
         update(policy_runs)
         .where(policy_runs.c.id == run_id)
         .values(
             state=state,
             reason=reason,
-            finished_at=None if state == "awaiting_approval" else now,
-            funnel=funnel,
+            finished_at=None if state == AWAITING else now,
+            funnel=list(funnel),
+            notes=list(notes),
+            canary=canary,
             digest=digest,
+            expires_at=expires_at,
             **counts,
         )
     )
@@ -204,7 +215,7 @@ def finish(
         policy_version=version,
         run_id=run_id,
         outcome=state,
-        detail={"reason": reason, "digest": digest, **counts},
+        detail={"reason": reason, "digest": digest, "canary": canary, **counts},
     )
 
 
@@ -222,25 +233,27 @@ def fail(
         now=now,
         actor=actor,
         counts={},
-        funnel=[],
+        funnel=(),
     )
 
 
 def supersede(
-    session: Session, policy_id: int, *, policy: str, by_run: int, now: datetime, actor: str
+    session: Session, policy_id: int, *, policy: str, by_run: int | None, now: datetime, actor: str
 ) -> None:
-    """A newer tripped run takes the place of those that still await approval: of their candidates the digest stays."""
+    """What awaits approval is approved no more: a newer run, or with None another version of the policy, is in its place.
+
+    What those runs withheld stays withheld until a run concludes.
+    """
     old = session.execute(
         update(policy_runs)
         .where(
             policy_runs.c.policy_id == policy_id,
-            policy_runs.c.state == "awaiting_approval",
-            policy_runs.c.id != by_run,
+            policy_runs.c.state == AWAITING,
+            policy_runs.c.id.is_distinct_from(by_run),
         )
         .values(state="superseded", finished_at=now)
         .returning(policy_runs.c.id, policy_runs.c.version)
     ).all()
-    session.execute(delete(run_candidates).where(run_candidates.c.run_id.in_([row.id for row in old])))
     for row in old:
         audit.append(
             session,
@@ -250,6 +263,7 @@ def supersede(
             policy=policy,
             policy_version=row.version,
             run_id=row.id,
+            outcome="superseded",
             detail={"by_run": by_run},
         )
 
@@ -269,3 +283,9 @@ def last(session: Session, policy_id: int) -> Record | None:
         .limit(1)
     )
     return next(iter(fetch(session, query)), None)
+
+
+def awaiting(session: Session) -> int:
+    """How many runs await approval."""
+    query = select(func.count()).select_from(policy_runs).where(policy_runs.c.state == AWAITING)
+    return session.execute(query).scalar_one()

@@ -1,0 +1,208 @@
+"""Concluding a run: which chats a policy's clauses let go, which of them may be queued, and why the rest stays.
+
+A run of the policy, a plan and an approval go through the same clauses. A run puts its candidates down first; then the
+stop switch, the brakes and the canary judge them, in this order. What passes is queued, the rest stays put down as
+withheld. A plan and an approval begin with candidates that are put down already, and can only lose some: a person saw
+that list, so that neither brakes nor canary are asked.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import and_, case, literal
+from sqlalchemy.orm import Session
+
+from chat_hygiene.core.events import Event
+from chat_hygiene.core.reasons import Reason
+from chat_hygiene.pipeline import brakes, listed, rules
+from chat_hygiene.pipeline.context import Context
+from chat_hygiene.pipeline.evaluation import Evaluation, Report, mode
+from chat_hygiene.pipeline.house import canary_of
+from chat_hygiene.store import audit, canaries, candidates, runs, switches, withheld
+from chat_hygiene.store.canaries import Canary
+from chat_hygiene.store.policies import StoredPolicy
+from chat_hygiene.store.withheld import BRAKE, STALE, STOPPED
+from chat_policies import Funnel, UnknownDeviceError
+
+
+def conclude(
+    context: Context,
+    session: Session,
+    stored: StoredPolicy,
+    run_id: int,
+    *,
+    now: datetime,
+    planned: bool = False,
+) -> Report:
+    """Evaluates a run and ends it, or leaves it to await approval; `planned`: restricted to the plan that it put down."""
+    name = stored.policy.name
+    try:
+        compiled = rules.clauses(session, stored.policy, context.settings, now=now)
+    except UnknownDeviceError as error:
+        reason = Reason.UNKNOWN_DEVICE.value
+        report = Report(run_id, name, mode(stored), "failed", reason, notes=(str(error),))
+    else:
+        evaluation = Evaluation(context, session, stored, run_id, compiled, now)
+        cancelled = evaluation.cancel_stopped()
+        report = (_evaluate_plan if planned else _evaluate)(evaluation, candidates.funnel(session, compiled))
+        report = replace(report, cancelled=cancelled)
+    close(context, session, stored, report, now=now)
+    return report
+
+
+def _evaluate(evaluation: Evaluation, funnel: Funnel) -> Report:
+    session, stored, run_id, now = evaluation.session, evaluation.stored, evaluation.run_id, evaluation.now
+    runs.supersede(
+        session,
+        stored.id,
+        policy=stored.policy.name,
+        by_run=run_id,
+        now=now,
+        actor=evaluation.context.actor,
+    )
+    matches = and_(evaluation.compiled.matches(), evaluation.job.holds())
+    fresh = evaluation.fresh.holds()
+    notes = tuple(_never_known(funnel))
+    if not stored.enforces:
+        withheld.forget(session, stored.id)
+        reachable = candidates.by_device(session, and_(matches, fresh))
+        found = candidates.count(session, matches)
+        trips = _trips(evaluation, reachable)
+        would = tuple(f"if it enforced, it would await an approval: {trip.words}" for trip in trips)
+        report = replace(evaluation.report("done", Reason.OBSERVE), funnel=funnel, notes=(*notes, *would))
+        return replace(
+            report, deferred=found - sum(reachable.values()), duplicates=max(0, funnel.matched - found)
+        )
+
+    stopped = switches.stopped(session) is not None
+    counts = withheld.withhold(
+        session,
+        matches,
+        run_id=run_id,
+        policy_id=stored.id,
+        by=literal(STOPPED) if stopped else case((fresh, literal(BRAKE)), else_=literal(STALE)),
+        grace=stored.policy.grace,
+        now=now,
+    )
+    withheld.forget(session, stored.id, but=run_id)
+    duplicates = max(0, funnel.matched - sum(counts.values()))
+    report = _judge(evaluation, counts, stopped=stopped, duplicates=duplicates)
+    return replace(report, funnel=funnel, duplicates=duplicates, notes=(*notes, *report.notes))
+
+
+def _judge(evaluation: Evaluation, counts: dict[str, int], *, stopped: bool, duplicates: int) -> Report:
+    session, stored, run_id, now = evaluation.session, evaluation.stored, evaluation.run_id, evaluation.now
+    settings = evaluation.context.settings
+    reachable, stale = counts.get(BRAKE, 0), counts.get(STALE, 0)
+    expires_at = now + settings.approval_expiry_seconds
+    candidate = withheld.among(run_id, by=BRAKE)
+    if stopped:
+        return evaluation.report("done", Reason.STOPPED)
+    if not reachable:
+        reason = Reason.STALE if stale else Reason.ALREADY_QUEUED if duplicates else Reason.NOTHING_MATCHED
+        return replace(evaluation.report("done", reason), deferred=stale)
+    wanted = candidates.by_device(session, candidate)
+    if trips := _trips(evaluation, wanted):
+        report = evaluation.report(runs.AWAITING, Reason.BRAKE)
+        return replace(report, deferred=stale, trips=trips, expires_at=expires_at)
+
+    size = canary_of(stored.policy, settings)
+    canary, first_run = canaries.of_version(session, stored.id, stored.version)
+    if size is None or canary is Canary.PASSED:
+        queued = evaluation.queue(candidate)
+        # Another policy's run may have been first with some of them.
+        withheld.let_go(session, run_id, by=BRAKE)
+        return replace(evaluation.report("done", Reason.QUEUED), queued=queued, deferred=stale)
+    if canary is Canary.AHEAD:
+        queued = evaluation.queue(withheld.oldest(run_id, size))
+        report = replace(evaluation.report("done", Reason.QUEUED), queued=queued, canary=True)
+        return replace(report, deferred=stale + reachable - queued)
+    if canary is Canary.UNDER_WAY:
+        return replace(evaluation.report("done", Reason.CANARY), deferred=stale + reachable)
+    note = f"not all of the first chats of version {stored.version} were deleted: chat-hygiene runs show {first_run}"
+    report = evaluation.report(runs.AWAITING, Reason.CANARY)
+    return replace(report, deferred=stale, notes=(note,), expires_at=expires_at)
+
+
+def _trips(evaluation: Evaluation, wanted: Mapping[int, int]) -> tuple[brakes.Trip, ...]:
+    policy = evaluation.stored.policy
+    loads = candidates.loads(
+        evaluation.session,
+        wanted,
+        brakes.population(evaluation.compiled),
+        policy_id=evaluation.stored.id,
+        day_start=brakes.local_day_start(policy, evaluation.now),
+    )
+    return tuple(trip for load in loads if (trip := brakes.judge(policy, load)))
+
+
+def _evaluate_plan(evaluation: Evaluation, funnel: Funnel) -> Report:
+    if not evaluation.stored.enforces:
+        report = evaluation.report("done", Reason.OBSERVE)
+    elif switches.stopped(evaluation.session) is not None:
+        report = evaluation.report("done", Reason.STOPPED)
+    else:
+        report = listed.queue(evaluation, by=None)
+    return replace(report, funnel=funnel, notes=tuple(_never_known(funnel)))
+
+
+def _never_known(funnel: Funnel) -> Iterator[str]:
+    for each in funnel.clauses:
+        asked = funnel.seen if each.name.startswith("scope.") else funnel.in_scope
+        if asked and each.unknown == asked:
+            yield f"“{each.words}” is not known of any chat, so that none can go: no answer of the API says it"
+
+
+def close(context: Context, session: Session, stored: StoredPolicy, report: Report, *, now: datetime) -> None:
+    """Writes what a run did into its row and into the audit."""
+    funnel = report.funnel
+    digest = None
+    if report.state == runs.AWAITING:
+        digest = runs.digest(withheld.of_run(session, report.run_id, by=BRAKE))
+    elif report.queued:
+        tell_queued(context, session, stored, report, now=now)
+    runs.finish(
+        session,
+        report.run_id,
+        policy=report.policy,
+        version=stored.version,
+        state=report.state,
+        reason=report.reason,
+        now=now,
+        actor=context.actor,
+        counts={
+            "seen": funnel.seen,
+            "in_scope": funnel.in_scope,
+            "matched": funnel.matched,
+            "held": funnel.held,
+            "kept": funnel.kept,
+            "deferred": report.deferred,
+            "queued": report.queued,
+            "duplicates": report.duplicates,
+        },
+        funnel=[
+            {"clause": each.name, "words": each.words, "failed": each.failed, "unknown": each.unknown}
+            for each in funnel.clauses
+        ],
+        notes=(*(trip.words for trip in report.trips), *report.notes),
+        canary=report.canary,
+        digest=digest,
+        expires_at=report.expires_at,
+    )
+
+
+def tell_queued(
+    context: Context, session: Session, stored: StoredPolicy, report: Report, *, now: datetime
+) -> None:
+    """The one event of all that a run queued."""
+    audit.append(
+        session,
+        Event.JOBS_QUEUED,
+        at=now,
+        actor=context.actor,
+        policy=report.policy,
+        policy_version=stored.version,
+        run_id=report.run_id,
+        detail={"count": report.queued, "digest": runs.digest(candidates.of_run(session, report.run_id))},
+    )
