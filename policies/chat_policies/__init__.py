@@ -3,11 +3,13 @@
 from chat_policies.clause import Clause
 from chat_policies.compile import Compiled, compile_policy, ripening
 from chat_policies.conditions.labels import has_label
+from chat_policies.diff import Difference, differences, looser
 from chat_policies.document import json_schema, load
 from chat_policies.errors import DocumentError, Problem, UnknownDeviceError
 from chat_policies.funnel import ClauseCount, Funnel
 from chat_policies.policy import DeleteOptions, Limits, Policy
-from chat_policies.schedule import next_fire
+from chat_policies.schedule import Fire, fires, next_fire
+from chat_policies.schedule_words import words as schedule_words
 from chat_policies.verdicts import Verdict
 from chat_policies.waiting import shortest_wait
 
@@ -16,7 +18,9 @@ __all__ = [
     "ClauseCount",
     "Compiled",
     "DeleteOptions",
+    "Difference",
     "DocumentError",
+    "Fire",
     "Funnel",
     "Limits",
     "Policy",
@@ -24,10 +28,14 @@ __all__ = [
     "UnknownDeviceError",
     "Verdict",
     "compile_policy",
+    "differences",
+    "fires",
     "has_label",
     "json_schema",
     "load",
+    "looser",
     "next_fire",
     "ripening",
+    "schedule_words",
     "shortest_wait",
 ]
