@@ -1,33 +1,22 @@
 """`doctor`: everything that the job depends on, and how it stands, one line each, with the way out when it is not well."""
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import typer
 
-from chat_hygiene.cli import start
-from chat_hygiene.cli.output import JsonOption, Output, count, instant, mark, name_of, span
+from chat_hygiene.cli import start, undone
+from chat_hygiene.cli.output import JsonOption, Output, count, mark, name_of, span
+from chat_hygiene.cli.undone import Check
 from chat_hygiene.core.errors import Exit, HygieneError, InvalidInputError
 
 if TYPE_CHECKING:
     from chat_hygiene.core.facts import DeviceFacts
     from chat_hygiene.settings import Settings
     from chat_hygiene.store.policies import StoredPolicy
-    from chat_hygiene.wiring import Number, Standing
+    from chat_hygiene.wiring import Number
     from chat_hygiene.wiring.health import Health
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line. `ok` None: look at it, but nothing is broken. `code` is what the command exits with when not ok."""
-
-    part: str
-    ok: bool | None
-    says: str
-    fix: str = ""
-    code: Exit = Exit.UNREACHABLE
 
 
 def doctor(as_json: JsonOption = False) -> None:
@@ -99,7 +88,7 @@ def _store(settings: "Settings") -> "Generator[Check, None, Sequence[StoredPolic
         fix = "keep the database as it is, and compare it with a backup or an export"
         yield Check("audit", False, f"does not verify: {verdict.problem}", fix, Exit.AUDIT_BROKEN)
     yield _worker(standing.health)
-    yield from _work(standing, settings, now)
+    yield from undone.checks(standing, settings, now)
     return stored
 
 
@@ -127,36 +116,6 @@ def _worker(health: "Health") -> Check:
         says,
         "start `chat-hygiene up` again, or the worker and beat; the log says what stopped them",
     )
-
-
-def _work(standing: "Standing", settings: "Settings", now: datetime) -> Iterator[Check]:
-    """What was left undone, and how old the stored data is."""
-    if standing.stop is not None:
-        says = f"stopped by {standing.stop.actor} since {instant(standing.stop.at)}"
-        yield Check("deleting", None, says)
-    if standing.abandoned:
-        one = standing.abandoned == 1
-        says = f"{count(standing.abandoned, 'chat')} {'was' if one else 'were'} removed here but not in WhatsApp, and {'is' if one else 'are'} looked for no longer"
-        fix = "see `chat-hygiene debt list`; delete them in the WhatsApp app, then `chat-hygiene debt write-off`"
-        yield Check("debt", None, says, fix)
-    if not standing.numbers:
-        return
-    old = {
-        name_of(each.alias, each.device): each.last_full_sync_at
-        for each in standing.numbers
-        if each.last_full_sync_at is None
-        or now - each.last_full_sync_at > 2 * settings.full_sync_interval_seconds
-    }
-    if old:
-        told = ", ".join(
-            f"{name} ({'never' if at is None else f'{span(now - at)} ago'})" for name, at in old.items()
-        )
-        yield Check(
-            "sync", None, f"no complete one lately: {told}", "run `chat-hygiene sync --full`, which says why"
-        )
-    else:
-        oldest = max(now - each.last_full_sync_at for each in standing.numbers if each.last_full_sync_at)
-        yield Check("sync", True, f"every number was read completely within the last {span(oldest)}")
 
 
 def _account(settings: "Settings", stored: "Sequence[StoredPolicy]") -> Iterator[Check]:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from chat_hygiene.pipeline import brakes, rules
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.store import policies
+from chat_hygiene.store.devices import Device, load
 from chat_hygiene.store.engine import reading
 from chat_hygiene.store.tables import chats, devices
 from chat_policies import UnknownDeviceError
@@ -29,6 +30,15 @@ def count(context: Context, *, now: datetime) -> None:
         with context.sessions.begin() as session:
             for device_id, number in changed.items():
                 session.execute(update(devices).where(devices.c.id == device_id).values(uncovered=number))
+
+
+def known(session: Session) -> list[tuple[Device, int]]:
+    """The numbers with chats that no policy covers, and how many, as counted last."""
+    query = select(devices.c.id, devices.c.uncovered).where(
+        devices.c.uncovered > 0, devices.c.status.is_distinct_from("removed")
+    )
+    counted = dict(session.execute(query).all())
+    return [(device, counted[device.id]) for device in load(session, counted)]
 
 
 def _uncovered(context: Context, session: Session, *, now: datetime) -> dict[int, int]:

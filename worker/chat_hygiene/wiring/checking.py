@@ -4,7 +4,7 @@ Reads only.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,13 +12,15 @@ from chat_hygiene.clock import Clock, utc_now
 from chat_hygiene.core.debts import DebtState
 from chat_hygiene.core.errors import ProviderError
 from chat_hygiene.core.facts import DeviceFacts
+from chat_hygiene.pipeline import coverage
 from chat_hygiene.providers import registry
 from chat_hygiene.providers.wassenger_parse import retention
 from chat_hygiene.settings import Settings
-from chat_hygiene.store import debts, devices, switches
+from chat_hygiene.store import debts, devices, run_records, switches, upcoming
 from chat_hygiene.store.devices import Device
 from chat_hygiene.store.policies import StoredPolicy
 from chat_hygiene.store.pseudonyms import mask_numbers
+from chat_hygiene.store.records import Record
 from chat_hygiene.store.switches import Stop
 from chat_hygiene.wiring.health import Health, health
 from chat_hygiene.wiring.ledger import Ledger
@@ -49,12 +51,20 @@ class Standing:
         stop: the stop of all deleting, if one is in force.
         abandoned: chats that were removed here, are still in WhatsApp, and are looked for no longer.
         numbers: the stored numbers that can be worked with.
+        late: per policy, the chats that should be gone and are not.
+        blocks: how many of those each thing keeps back, as `report_v1_upcoming` says it; None: nothing known.
+        awaiting: the runs that await an approval.
+        uncovered: the numbers with chats that no enforcing policy covers, and how many.
     """
 
     health: Health
     stop: Stop | None
     abandoned: int
     numbers: tuple[Device, ...]
+    late: tuple[upcoming.Late, ...]
+    blocks: Mapping[str | None, int]
+    awaiting: tuple[Record, ...]
+    uncovered: tuple[tuple[Device, int], ...]
 
 
 def standing(ledger: Ledger, *, now: datetime) -> Standing:
@@ -63,7 +73,11 @@ def standing(ledger: Ledger, *, now: datetime) -> Standing:
         stop = switches.stopped(session)
         abandoned = debts.count(session, DebtState.ABANDONED)
         numbers = tuple(device for device in devices.load(session) if device.usable)
-    return Standing(health(ledger, now=now), stop, abandoned, numbers)
+        late = tuple(upcoming.late(session, now=now))
+        blocks = upcoming.blocks(session, now=now) if late else {}
+        awaiting = tuple(run_records.listing(session, awaiting=True))
+        uncovered = tuple(coverage.known(session))
+    return Standing(health(ledger, now=now), stop, abandoned, numbers, late, blocks, awaiting, uncovered)
 
 
 def check_account(settings: Settings, *, clock: Clock = utc_now) -> Account:
