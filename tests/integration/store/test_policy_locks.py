@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import text, update
 from sqlalchemy.exc import OperationalError
 
-from chat_hygiene.store import daily, policies, switches
+from chat_hygiene.store import daily, policies, switches, versions
 from chat_hygiene.store import tables as t
-from chat_hygiene.store.policies import Change
+from chat_hygiene.store.versions import Change
 from support.timetable import Timetable
 
 NOW = datetime(2026, 5, 4, tzinfo=UTC)
@@ -28,9 +28,10 @@ def stored(database_url, sessions):
 
 def change(session, stored):
     newer = stored.policy.model_copy(update={"description": "another"})
-    return policies.store(
+    _, version = versions.store(
         session, Change("changed", newer, stored.policy, stored.version), now=NOW, actor="dpo"
     )
+    return version
 
 
 def claim(session, _stored):
@@ -73,6 +74,6 @@ def test_a_policy_is_not_changed_under_a_gate_that_has_asked_what_it_says(sessio
                 change(session, stored)
             else:
                 keep = stored.policy.model_copy(update={"name": "keep-vip"})
-                policies.store(session, Change("new", keep, None, None), now=NOW, actor="dpo")
+                versions.store(session, Change("new", keep, None, None), now=NOW, actor="dpo")
     with sessions.begin() as session:
         assert change(session, stored) == stored.version + 1

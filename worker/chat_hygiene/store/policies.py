@@ -1,22 +1,17 @@
-"""Stored policies: the current version of each, what a file would change, and storing it.
-
-Versions are immutable; a change is a new one.
-"""
+"""Stored policies: the current version of each, and whose slots have come. Changes are `store.versions`."""
 
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import RowMapping, Select, and_, insert, select, update
+from sqlalchemy import RowMapping, Select, and_, select, update
 from sqlalchemy.orm import Session
 
-from chat_hygiene.core.events import Event
-from chat_hygiene.store import audit, switches
 from chat_hygiene.store.tables import policies, policy_versions
-from chat_policies import Policy, next_fire
+from chat_policies import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,85 +152,3 @@ def claim(session: Session, seen: Due, *, next_run_at: datetime) -> bool:
         return False
     session.execute(update(policies).where(policies.c.id == seen.id).values(next_run_at=next_run_at))
     return True
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a file says of one policy, against what is stored."""
-
-    what: Literal["new", "changed", "unchanged"]
-    policy: Policy
-    before: Policy | None
-    from_version: int | None
-
-
-def compare(session: Session, wanted: Sequence[Policy]) -> list[Change]:
-    """One change per policy of a file, in the file's order."""
-    stored = {each.policy.name: each for each in load(session)}
-    found = []
-    for policy in wanted:
-        old = stored.get(policy.name)
-        if old is None:
-            found.append(Change("new", policy, None, None))
-        else:
-            same = old.policy.to_document() == policy.to_document()
-            found.append(Change("unchanged" if same else "changed", policy, old.policy, old.version))
-    return found
-
-
-def store(session: Session, change: Change, *, now: datetime, actor: str) -> int:
-    """Stores a new or changed policy as its next version; returns the version.
-
-    No gate decides meanwhile: whatever goes out after this has been stored was judged by it.
-    """
-    switches.shut_gate(session)
-    policy = change.policy
-    next_run = next_fire(policy.schedule, policy.timezone, now) if policy.schedule else None
-    head: dict[str, Any] = {"action": policy.action, "next_run_at": next_run, "state": "active"}
-    # A retired name comes back with its history: versions go on counting.
-    known = session.execute(
-        select(policies.c.id, policies.c.version, policies.c.next_run_at)
-        .where(policies.c.name == policy.name)
-        .with_for_update(key_share=True)
-    ).one_or_none()
-    if known is not None and _overdue(change, known.next_run_at, now):
-        # Its slot came before the change and nobody took it yet: a tick does, with the new version.
-        head["next_run_at"] = known.next_run_at
-    if known is None:
-        version = 1
-        policy_id = session.execute(
-            insert(policies)
-            .values(name=policy.name, version=1, created_at=now, **head)
-            .returning(policies.c.id)
-        ).scalar_one()
-    else:
-        policy_id, version = known.id, known.version + 1
-        if change.before is not None:
-            del head["state"]
-        session.execute(update(policies).where(policies.c.id == policy_id).values(version=version, **head))
-    session.execute(
-        insert(policy_versions).values(
-            policy_id=policy_id,
-            version=version,
-            document=policy.to_document(),
-            rule=policy.words(),
-            created_by=actor,
-            created_at=now,
-        )
-    )
-    kind = Event.POLICY_CREATED if known is None else Event.POLICY_CHANGED
-    detail = {"from_version": known.version if known else None, "mode": policy.mode, "action": policy.action}
-    audit.append(
-        session, kind, at=now, actor=actor, policy=policy.name, policy_version=version, detail=detail
-    )
-    return version
-
-
-def _overdue(change: Change, next_run_at: datetime | None, now: datetime) -> bool:
-    before, after = change.before, change.policy
-    return (
-        before is not None
-        and next_run_at is not None
-        and next_run_at <= now
-        and (before.schedule, before.timezone) == (after.schedule, after.timezone)
-    )

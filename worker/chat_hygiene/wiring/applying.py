@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from chat_hygiene.pipeline import preview
-from chat_hygiene.store import policies
-from chat_hygiene.store.policies import Change
+from chat_hygiene.pipeline import changes, preview
+from chat_hygiene.store import versions
+from chat_hygiene.store.versions import Change
 from chat_hygiene.wiring.ledger import Ledger
 from chat_policies import Policy
 
@@ -25,12 +25,12 @@ def effects(ledger: Ledger, wanted: Sequence[Policy], *, now: datetime) -> list[
     Raises chat_policies.UnknownDeviceError when devices are stored and a policy names one that is not.
     """
     with ledger.reading() as session:
-        changes = policies.compare(session, wanted)
+        found = versions.compare(session, wanted)
         seen = preview.run(session, wanted, ledger.settings, now=now)
     matches = {each.policy.name: len(each.matches) for each in seen.previews}
     return [
         Effect(change, None if change.what == "unchanged" else matches.get(change.policy.name))
-        for change in changes
+        for change in found
     ]
 
 
@@ -38,8 +38,8 @@ def apply(ledger: Ledger, wanted: Sequence[Policy], *, now: datetime) -> list[tu
     """Stores what is new or changed, all or nothing, and seals; returns each change with its new version."""
     stored = []
     with ledger.writing() as session:
-        for change in policies.compare(session, wanted):
+        for change in versions.compare(session, wanted):
             if change.what != "unchanged":
-                version = policies.store(session, change, now=now, actor=ledger.settings.actor)
+                version = changes.store(ledger.context, session, change, now=now)
                 stored.append((change, version))
     return stored

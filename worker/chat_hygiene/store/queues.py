@@ -1,0 +1,55 @@
+"""The queue of one policy as a whole: what becomes of it when its policy changes, and how soon it leaves."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, literal, select, update
+from sqlalchemy.orm import Session
+
+from chat_hygiene.core.states import OPEN_STATES, JobState
+from chat_hygiene.store.tables import jobs
+
+SOON = timedelta(days=1)
+
+_OPEN = jobs.c.state.in_([literal(state.value, literal_execute=True) for state in OPEN_STATES])
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """How many queued jobs leave at once, within a day, and later than that; the first of all of them at `first_at`."""
+
+    now: int
+    soon: int
+    later: int
+    first_at: datetime | None
+
+
+def leaving(session: Session, policy_id: int, *, now: datetime) -> Leaving:
+    """How soon a policy's queued jobs leave if nothing holds them up."""
+    at = jobs.c.not_before
+    query = select(
+        func.count().filter(at <= now),
+        func.count().filter(at > now, at <= now + SOON),
+        func.count().filter(at > now + SOON),
+        func.min(at),
+    ).where(jobs.c.policy_id == policy_id, jobs.c.state == JobState.QUEUED.value)
+    return Leaving(*session.execute(query).one())
+
+
+def postpone(session: Session, policy_id: int, *, grace: timedelta) -> None:
+    """No open job of a policy leaves before its match is `grace` old; none leaves sooner than it would have.
+
+    A job with its call out is looked at as soon as before: its outcome has to be read, and its gate asks when it may leave.
+    """
+    mine = (jobs.c.policy_id == policy_id, _OPEN)
+    # In the order of everybody else who locks several.
+    locked = select(jobs.c.id).where(*mine).order_by(jobs.c.id).with_for_update().subquery()
+    session.execute(select(func.count()).select_from(locked))
+    # A run queues all its jobs for one instant; and the engines spell arithmetic with instants differently.
+    for since in session.execute(select(jobs.c.matched_at).where(*mine).distinct()).scalars():
+        due, matched = since + grace, jobs.c.matched_at == since
+        earlier = (*mine, matched, jobs.c.not_before < due)
+        # First this: whose time is raised next is told by when they would have left.
+        waits = (jobs.c.intent.is_(None), jobs.c.next_attempt_at < due)
+        session.execute(update(jobs).where(*earlier, *waits).values(next_attempt_at=due))
+        session.execute(update(jobs).where(*earlier).values(not_before=due))
