@@ -28,6 +28,7 @@ _RESULTS = {
     "already queued": "everything that matches is queued already",
     "stale data": "nothing queued: the data is too old to delete by",
     "stopped": "nothing queued: deleting is stopped",
+    "paused": "not evaluated: it is paused, and chat-hygiene policy resume lets it go on",
     "brake": "nothing queued: a brake tripped, and the run awaits an approval",
     "unknown device": "not evaluated: it names a device that the account does not have",
 }

@@ -38,7 +38,7 @@ def run(
     """Evaluates the policy's current version for `slot`.
 
     With `only`, a plan's candidates, no other chat is queued and neither brakes nor canary are judged: the actor has
-    approved that list. Raises SafetyStopError, and changes nothing, when the policy is not at `version`, if given.
+    approved that list. Nothing happens by a paused policy. Raises SafetyStopError, and changes nothing, when the policy is not at `version`, if given.
     """
     with context.sessions.begin() as session:
         (stored,) = policies.load(session, [name])
@@ -57,6 +57,11 @@ def run(
             by=context.actor,
             approved_by=None if only is None else context.actor,
         )
+        if stored.state == "paused":
+            # Its queue stands still as it is, what stopped matching included.
+            report = Report(run_id, name, stored.policy.mode, "expired", Reason.PAUSED.value)
+            concluding.close(context, session, stored, report, now=now)
+            return report
         if only is None:
             return concluding.conclude(context, session, stored, run_id, now=now)
         unknown = withheld.list_plan(session, run_id, only, grace=stored.policy.grace, now=now)

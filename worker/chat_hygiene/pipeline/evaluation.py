@@ -15,7 +15,9 @@ from chat_hygiene.store.policies import StoredPolicy
 from chat_policies import Clause, Compiled, Funnel
 
 EMPTY = Funnel(seen=0, in_scope=0, matched=0, held=0, kept=0, clauses=())
-SAFETY_REASONS = frozenset({Reason.STALE, Reason.BRAKE, Reason.CANARY, Reason.STOPPED, Reason.UNKNOWN_DEVICE})
+SAFETY_REASONS = frozenset(
+    {Reason.STALE, Reason.BRAKE, Reason.CANARY, Reason.STOPPED, Reason.PAUSED, Reason.UNKNOWN_DEVICE}
+)
 FRESH = "fresh"
 """The clause that a chat on a number with stale data fails."""
 
