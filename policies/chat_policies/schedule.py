@@ -33,7 +33,6 @@ _FIELDS = (
     ("weekday", 0, 7),
 )
 _SHAPE = 'five fields: minute hour day month weekday, like "0 3 * * *" for every day at 03:00'
-_WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 # Any day of the week falls on any date within 28 years; from here, no century breaks the rhythm until 2100.
 _START, _YEARS = datetime(2023, 12, 31), 29  # noqa: DTZ001 - wall clock
 
@@ -121,27 +120,6 @@ def fires(expr: str, zone: str, after: datetime) -> Iterator[Fire]:
 def next_fire(expr: str, zone: str, after: datetime) -> datetime:
     """The first instant, in UTC, strictly later than `after` at which the schedule fires in the zone."""
     return next(fires(expr, zone, after)).at
-
-
-def words(expr: str, zone: str) -> str:
-    """`every day at 03:00 Europe/Madrid`; what has no short sentence is shown as it is written."""
-    minute, hour, day, month, weekday = expr.split()
-    if month != "*" or (day != "*" and weekday != "*"):
-        return f"at {expr} {zone}"
-    if (step := re.fullmatch(r"\*/(15|20|30)", minute)) and (hour, day, weekday) == ("*", "*", "*"):
-        return f"every {step[1]} minutes"
-    if not minute.isdigit():
-        return f"at {expr} {zone}"
-    if (hour, day, weekday) == ("*", "*", "*"):
-        return f"every hour at minute {int(minute)} {zone}"
-    if not hour.isdigit():
-        return f"at {expr} {zone}"
-    time = f"{int(hour):02}:{int(minute):02} {zone}"
-    if day.isdigit():
-        return f"on day {int(day)} of every month at {time}"
-    if day == "*" and (days := _weekdays(weekday)):
-        return f"{days} at {time}"
-    return f"at {expr} {zone}"
 
 
 Schedule = Annotated[str, AfterValidator(check_expression)]
@@ -233,14 +211,3 @@ def _instant(wall: datetime, zone: ZoneInfo) -> datetime:
         else:
             behind = middle
     return behind.replace(microsecond=0)
-
-
-def _weekdays(text: str) -> str:
-    if text == "*":
-        return "every day"
-    if re.fullmatch("[0-7](,[0-7])*", text):
-        names = [_WEEKDAYS[int(day)] for day in text.split(",")]
-        return "every " + " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-    if re.fullmatch("[0-7]-[0-7]", text):
-        return f"{_WEEKDAYS[int(text[0])]} to {_WEEKDAYS[int(text[2])]}"
-    return ""

@@ -7,7 +7,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from chat_policies import next_fire
-from chat_policies.schedule import check, check_expression, fires, words
+from chat_policies.schedule import check, check_expression, fires
+from chat_policies.schedule_words import words
 from integration.policies.profiles import cases
 from support.wallclock import minutes, pieces, walk
 
@@ -175,9 +176,19 @@ def test_what_is_accepted_leaves_15_minutes_on_the_wall_clock(expr):
         ("0 4 * * 0,3", "every Sunday and Wednesday at 04:00 Europe/Madrid"),
         ("0 1 1 * *", "on day 1 of every month at 01:00 Europe/Madrid"),
         ("5 * * * *", "every hour at minute 5 Europe/Madrid"),
-        ("*/15 * * * *", "every 15 minutes"),
-        ("0 1 1 1 *", "at 0 1 1 1 * Europe/Madrid"),
-        ("0 1 1 * 1", "at 0 1 1 * 1 Europe/Madrid"),
+        ("*/15 * * * *", "every 15 minutes Europe/Madrid"),
+        ("0,30 * * * *", "every hour at minute 0 and 30 Europe/Madrid"),
+        ("*/30 * * * 1-5", "Monday to Friday, every 30 minutes Europe/Madrid"),
+        ("0 */6 * * *", "every day at 00:00, 06:00, 12:00 and 18:00 Europe/Madrid"),
+        ("15,45 7-8 * * 7", "every Sunday at 07:15, 07:45, 08:15 and 08:45 Europe/Madrid"),
+        ("0 1 1 1 *", "on day 1 of January at 01:00 Europe/Madrid"),
+        ("0 1 1,15 3-5 *", "on day 1 and 15 of March, April and May at 01:00 Europe/Madrid"),
+        ("0 1 13 * 5", "on day 13 of every month and every Friday at 01:00 Europe/Madrid"),
+        ("0 1 13 2 5", "on day 13 of February and every Friday of it at 01:00 Europe/Madrid"),
+        ("0 1 * 6 0", "every Sunday of June at 01:00 Europe/Madrid"),
+        ("0 1 * 6 *", "every day of June at 01:00 Europe/Madrid"),
+        ("*/20 0-6 * * *", "at */20 0-6 * * * Europe/Madrid"),
+        ("0 1 * * */2", "every Sunday, Tuesday, Thursday and Saturday at 01:00 Europe/Madrid"),
     ],
 )
 def test_a_schedule_in_words(expr, told):

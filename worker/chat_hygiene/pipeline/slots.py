@@ -1,11 +1,12 @@
-"""The slots of a policy's schedule that came due since somebody last looked: which one runs, and what becomes of the rest. Pure."""
+"""The slots of a policy's schedule: which of those that came due runs, what becomes of the rest, and what is to come. Pure."""
 
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 
-from chat_policies import Policy, next_fire
+from chat_policies import Fire, Policy, fires
 
 MOST_ROWS = 200
 """Of skipped slots, the newest ones; a year's outage is not a table of its own."""
@@ -34,7 +35,7 @@ def came_due(policy: Policy, since: datetime, *, catch_up: timedelta, now: datet
     """The slots from `since`, itself one, to `now`, which is not before it; those older than `catch_up` are missed."""
     newest: deque[datetime] = deque(maxlen=MOST_ROWS + 1)
     count = 0
-    for slot in _fires(policy, since):
+    for slot in chain([since], (fire.at for fire in _fires(policy, since))):
         if slot > now:
             break
         newest.append(slot)
@@ -49,8 +50,35 @@ def came_due(policy: Policy, since: datetime, *, catch_up: timedelta, now: datet
     )
 
 
-def _fires(policy: Policy, since: datetime) -> Iterator[datetime]:
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """What is to come.
+
+    Attributes:
+        due: the slot that came and that no tick has taken yet; the next one runs it.
+        fires: those after it inside the time asked for.
+        beyond: the first one later than that.
+    """
+
+    due: datetime | None
+    fires: tuple[Fire, ...]
+    beyond: Fire
+
+
+def coming(
+    policy: Policy, planned: datetime, *, catch_up: timedelta, now: datetime, until: datetime
+) -> Coming:
+    """The slots before `until`, as ticks will take them; `planned` is the one that is next by the policy's row."""
+    due = None
+    if planned <= now:
+        slots = came_due(policy, planned, catch_up=catch_up, now=now)
+        due, planned = slots.run, slots.upcoming
+    ahead, inside = _fires(policy, planned - timedelta(microseconds=1)), []
+    while (fire := next(ahead)).at < until:
+        inside.append(fire)
+    return Coming(due, tuple(inside), fire)
+
+
+def _fires(policy: Policy, after: datetime) -> Iterator[Fire]:
     assert policy.schedule is not None  # noqa: S101 - every delete policy has one
-    while True:
-        yield since
-        since = next_fire(policy.schedule, policy.timezone, since)
+    return fires(policy.schedule, policy.timezone, after)
