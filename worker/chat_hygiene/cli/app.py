@@ -23,6 +23,7 @@ from chat_hygiene.cli import (
     policy,
     preview,
     run,
+    schedule,
     stop,
     sync,
     up,
@@ -56,6 +57,7 @@ policy.app.command("apply")(apply.apply)
 app.add_typer(policy.app, name="policy")
 app.command("preview")(preview.preview)
 app.command("run")(run.run)
+app.command("schedule")(schedule.schedule)
 app.command("up")(up.up)
 app.command("explain")(explain.explain)
 app.add_typer(hold.app, name="hold")
