@@ -7,7 +7,7 @@ from chat_hygiene.cli import failures
 from chat_hygiene.core.errors import Exit
 
 VERBS = [
-    *("demo", "init", "doctor", "sync", "preview", "run", "explain", "fake-api", "config show"),
+    *("demo", "init", "doctor", "sync", "preview", "run", "schedule", "explain", "fake-api", "config show"),
     *(
         "policy validate",
         "policy schema",
@@ -21,6 +21,7 @@ VERBS = [
         "debt retry",
         "debt write-off",
     ),
+    *("runs list", "runs show", "runs approve", "runs reject"),
     *("debt list", "audit list", "audit export", "audit verify", "db upgrade", "db current", "db check"),
     *("up", "worker", "beat", "web", "webhooks register", "webhooks list"),
 ]

@@ -23,6 +23,7 @@ from chat_hygiene.cli import (
     policy,
     preview,
     run,
+    runs,
     schedule,
     stop,
     sync,
@@ -57,6 +58,7 @@ policy.app.command("apply")(apply.apply)
 app.add_typer(policy.app, name="policy")
 app.command("preview")(preview.preview)
 app.command("run")(run.run)
+app.add_typer(runs.app, name="runs")
 app.command("schedule")(schedule.schedule)
 app.command("up")(up.up)
 app.command("explain")(explain.explain)

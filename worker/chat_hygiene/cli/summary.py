@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from chat_hygiene.cli import funnel
+from chat_hygiene.cli import funnel, reasons
 from chat_hygiene.cli.output import Output, count, instant, name_of
 from chat_hygiene.core.errors import Exit
 
@@ -21,16 +21,6 @@ _OUTCOMES = {
     "cancelled": "cancelled: no longer a match",
     "failed": "failed: see chat-hygiene jobs list --state failed",
     "quarantined": "in quarantine after five crashes: see chat-hygiene jobs list --state quarantined",
-}
-_RESULTS = {
-    "observe": "only observes",
-    "nothing matched": "nothing matched",
-    "already queued": "everything that matches is queued already",
-    "stale data": "nothing queued: the data is too old to delete by",
-    "stopped": "nothing queued: deleting is stopped",
-    "paused": "not evaluated: it is paused, and chat-hygiene policy resume lets it go on",
-    "brake": "nothing queued: a brake tripped, and the run awaits an approval",
-    "unknown device": "not evaluated: it names a device that the account does not have",
 }
 
 
@@ -51,11 +41,9 @@ def show(output: Output, report: "RunReport", *, with_funnels: bool = True) -> N
         if device.problem:
             output.warn(f"{name_of(device.alias, device.device)} could not be synced: {device.problem}")
     for each in report.evaluated:
-        output.line(Text(each.policy, style="bold"), f": {_result(each)}")
-        if with_funnels:
-            funnel.show(output, each.funnel)
-        for note in (*(trip.words for trip in each.trips), *each.notes):
-            output.warn(note)
+        _show_policy(output, each, with_funnel=with_funnels)
+    if not report.evaluated:
+        output.line("nothing due: no policy that deletes was evaluated")
     output.line(Text("Outcome", style="bold"))
     lines = [*_outcomes(report), *_waiting(report.waiting)]
     for number, words in lines:
@@ -65,6 +53,17 @@ def show(output: Output, report: "RunReport", *, with_funnels: bool = True) -> N
     if report.drained.stopped:
         output.warn(f"deleting stopped: {report.drained.stopped}")
     output.good(f"{count(report.sealed, 'audit event')} sealed")
+
+
+def _show_policy(output: Output, each: "evaluate.Report", *, with_funnel: bool) -> None:
+    output.line(Text(each.policy, style="bold"), f": {_result(each)}")
+    if with_funnel:
+        funnel.show(output, each.funnel)
+    for note in (*(trip.words for trip in each.trips), *each.notes):
+        output.warn(note)
+    if each.expires_at is not None:
+        output.warn(reasons.decision(each.run_id))
+    reasons.show_dropped(output, each.dropped)
 
 
 def _outcomes(report: "RunReport") -> Iterator[tuple[int, str]]:
@@ -94,11 +93,9 @@ def _waiting(waiting: "Waiting") -> Iterator[tuple[int, str]]:
 
 
 def _result(report: "evaluate.Report") -> str:
-    if report.reason == "queued":
-        deferred = f", {report.deferred:,} deferred: their data is too old" if report.deferred else ""
-        words = f"{count(report.queued, 'chat')} queued{deferred}"
-    else:
-        words = _RESULTS[report.reason]
+    words = reasons.result(
+        report.reason, queued=report.queued, deferred=report.deferred, canary=report.canary
+    )
     return f"{words}, {report.cancelled:,} no longer match and were taken off" if report.cancelled else words
 
 
@@ -123,6 +120,9 @@ def document(report: "RunReport") -> dict[str, Any]:
                 "cancelled": each.cancelled,
                 "brakes": [trip.words for trip in each.trips],
                 "notes": each.notes,
+                "canary": each.canary,
+                "expires_at": each.expires_at,
+                "dropped": reasons.dropped_document(each.dropped),
             }
             for each in report.evaluated
         ],

@@ -12,7 +12,8 @@ from sqlalchemy import true
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.events import Event
-from chat_hygiene.pipeline import outlook, purge, readiness
+from chat_hygiene.core.reasons import Reason
+from chat_hygiene.pipeline import approval, outlook, purge, readiness
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.pipeline.house import catch_up_of
 from chat_hygiene.pipeline.slots import Slots, came_due
@@ -69,6 +70,7 @@ def run(context: Context, *, now: datetime) -> Wake:
         _plan_anew(context, each, now=now)
     for each in due:
         _claim(context, each, now=now)
+    approval.expire(context, now=now)
     _ask_for_syncs(context, now=now)
     seen = _look(context, now=now)
     # Last, so that a tick that fails gives no sign of life.
@@ -137,8 +139,8 @@ def _skip(
     context: Context, session: Session, due: Due, slots: Slots, makes_up: datetime | None, *, now: datetime
 ) -> None:
     inside = [*slots.coalesced, *([slots.run] if slots.run is not None else [])]
-    coalesced = [Skipped(slot, "done", "coalesced") for slot in inside if slot != makes_up]
-    missed = [Skipped(slot, "expired", "missed") for slot in slots.missed]
+    coalesced = [Skipped(slot, "done", Reason.COALESCED) for slot in inside if slot != makes_up]
+    missed = [Skipped(slot, "expired", Reason.MISSED) for slot in slots.missed]
     if not (coalesced or missed):
         return
     runs.skip(session, due.id, due.version, mode=due.mode, slots=[*missed, *coalesced], now=now)
@@ -179,7 +181,7 @@ def _fail(context: Context, due: Due, *, now: datetime) -> None:
                 run_id,
                 policy=due.name,
                 version=due.version,
-                reason="unreadable policy",
+                reason=Reason.UNREADABLE,
                 now=now,
                 actor=context.actor,
             )

@@ -1,18 +1,33 @@
-"""Runs as a face shows them: one, or the newest of all policies."""
+"""Runs as a face shows them: the newest of all policies, or one with its chats."""
 
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, Table, and_, exists, func, literal, select, union_all
 from sqlalchemy.orm import Session
 
 from chat_hygiene.store.records import Record, fetch
 from chat_hygiene.store.runs import AWAITING
-from chat_hygiene.store.tables import jobs, policies, policy_runs
+from chat_hygiene.store.tables import (
+    chats,
+    devices,
+    jobs,
+    policies,
+    policy_runs,
+    policy_versions,
+    run_candidates,
+)
+
+_VERSION = and_(
+    policy_versions.c.policy_id == policy_runs.c.policy_id, policy_versions.c.version == policy_runs.c.version
+)
 
 
 def find(session: Session, run_id: int) -> Record | None:
-    """One run, with its policy's name."""
-    return next(iter(fetch(session, _runs().where(policy_runs.c.id == run_id))), None)
+    """One run with its policy's name, and the rule and the document of the version that ran."""
+    query = _runs().add_columns(policy_versions.c.rule, policy_versions.c.document)
+    return next(
+        iter(fetch(session, query.join(policy_versions, _VERSION).where(policy_runs.c.id == run_id))), None
+    )
 
 
 def listing(session: Session, *, awaiting: bool = False, limit: int | None = None) -> list[Record]:
@@ -27,6 +42,37 @@ def outcomes(session: Session, run_id: int) -> dict[str, int]:
     return dict(session.execute(query).all())
 
 
+def chats_of(session: Session, run_id: int) -> list[Record]:
+    """What a run queued and what it put down, each with its chat and number, oldest first.
+
+    `standing` is the job's state, what withholds it, or `listed` for one of a plan that was not queued; `not_before` is
+    when it may leave, or might have if nothing withheld it.
+    """
+    queued = exists().where(jobs.c.run_id == run_id, jobs.c.chat_id == run_candidates.c.chat_id)
+    put_down = func.coalesce(run_candidates.c.withheld_by, literal("listed"))
+    rows = union_all(
+        _chats(jobs, jobs.c.state).where(jobs.c.run_id == run_id),
+        _chats(run_candidates, put_down).where(run_candidates.c.run_id == run_id, ~queued),
+    ).subquery()
+    return fetch(session, select(rows).order_by(rows.c.last_message_at.nulls_last(), rows.c.chat_id))
+
+
+def _chats(source: Table, standing: Any) -> Select[Any]:  # noqa: ANN401 - a column of text
+    return (
+        select(
+            chats.c.id.label("chat_id"),
+            *(chats.c[name] for name in ("chat_ref", "chat_hint", "name", "last_message_at")),
+            *(devices.c.device, devices.c.alias),
+            *(source.c[name] for name in ("generation", "matched_at", "not_before")),
+            standing.label("standing"),
+        )
+        .select_from(source)
+        .join(chats, chats.c.id == source.c.chat_id)
+        .join(devices, devices.c.id == chats.c.device_id)
+    )
+
+
 def _runs() -> Select[Any]:
-    mine = policies.c.id == policy_runs.c.policy_id
-    return select(policy_runs, policies.c.name.label("policy")).join(policies, mine)
+    return select(policy_runs, policies.c.name.label("policy")).join(
+        policies, policies.c.id == policy_runs.c.policy_id
+    )

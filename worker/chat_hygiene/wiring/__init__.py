@@ -3,6 +3,7 @@
 from chat_hygiene.store.jobs import Waiting
 from chat_hygiene.wiring.applying import Effect, apply, effects
 from chat_hygiene.wiring.checking import Account, Number, Standing, check_account, standing, undercut
+from chat_hygiene.wiring.deciding import Run, approve_run, look_at_run, reject_run, run_of, runs
 from chat_hygiene.wiring.ledger import Ledger, open_ledger, settings
 from chat_hygiene.wiring.looking import (
     audit_events,
@@ -23,11 +24,13 @@ __all__ = [
     "Effect",
     "Ledger",
     "Number",
+    "Run",
     "RunReport",
     "Standing",
     "Waiting",
     "Watcher",
     "apply",
+    "approve_run",
     "audit_events",
     "cancel_jobs",
     "check_account",
@@ -39,13 +42,17 @@ __all__ = [
     "jobs",
     "load_plan",
     "look_at_debts",
+    "look_at_run",
     "make_plan",
     "open_ledger",
     "policies",
     "preview",
+    "reject_run",
     "retry_debts",
     "retry_jobs",
+    "run_of",
     "run_once",
+    "runs",
     "save_plan",
     "schema_versions",
     "settings",

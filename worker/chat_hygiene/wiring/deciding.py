@@ -1,0 +1,67 @@
+"""Deciding: the runs of all policies, what one of them found, and whether its candidates go."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from chat_hygiene.core.errors import UsageError
+from chat_hygiene.pipeline import approval, seal
+from chat_hygiene.pipeline.evaluation import Report
+from chat_hygiene.store import run_records
+from chat_hygiene.store.records import Record
+from chat_hygiene.wiring.ledger import Ledger
+from chat_hygiene.wiring.operating import check_reason
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run.
+
+    Attributes:
+        record: its row, with `policy`, its name, `rule` and `document`.
+        chats: what it queued, and what it put down as withheld or listed; oldest first.
+        outcomes: how many of its jobs stand in each state.
+    """
+
+    record: Record
+    chats: tuple[Record, ...]
+    outcomes: dict[str, int]
+
+
+def runs(ledger: Ledger, *, awaiting: bool = False, limit: int | None = None) -> list[Record]:
+    """Runs, newest first."""
+    with ledger.reading() as session:
+        return run_records.listing(session, awaiting=awaiting, limit=limit)
+
+
+def run_of(ledger: Ledger, run_id: int) -> Run:
+    """One run with its chats. Raises UsageError when there is none."""
+    with ledger.reading() as session:
+        record = run_records.find(session, run_id)
+        if record is None:
+            raise UsageError(f"there is no run {run_id}", fix="chat-hygiene runs list shows them")
+        chats = tuple(run_records.chats_of(session, run_id))
+        return Run(record, chats, run_records.outcomes(session, run_id))
+
+
+def look_at_run(ledger: Ledger, run_id: int, *, now: datetime) -> approval.Look:
+    """What approving a run would do. Raises UsageError or SafetyStopError when it cannot be approved."""
+    return approval.look(ledger.context, run_id, now=now)
+
+
+def approve_run(
+    ledger: Ledger, run_id: int, *, per_day: int | None, because: str | None, now: datetime
+) -> Report:
+    """Lets what still matches of a run's candidates go, and seals. Raises UsageError or SafetyStopError."""
+    if because is not None:
+        check_reason(because)
+    try:
+        return approval.approve(ledger.context, run_id, per_day=per_day, because=because, now=now)
+    finally:
+        seal.run(ledger.context)
+
+
+def reject_run(ledger: Ledger, run_id: int, *, because: str, now: datetime) -> None:
+    """None of a run's candidates goes by it; sealed. Raises UsageError or SafetyStopError."""
+    check_reason(because)
+    approval.reject(ledger.context, run_id, because=because, now=now)
+    seal.run(ledger.context)
