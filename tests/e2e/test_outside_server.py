@@ -31,7 +31,7 @@ def test_a_run_deletes_exactly_what_the_policy_says_once_each_read_before_and_af
     doomed = inbox.doomed(world)
     assert len(doomed) > 10, "the made-up inbox must have something to delete"
 
-    applied = run(["policy", "apply", "policies.yaml"], env, tmp_path)
+    applied = run(["policy", "apply", "policies.yaml", "--yes"], env, tmp_path)
     assert applied.returncode == 0, applied.stderr
     ran = run(["run", "--yes"], env, tmp_path)
     assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -8,7 +8,7 @@ from sqlalchemy import create_engine, text
 
 @pytest.fixture
 def done(anywhere, policies):
-    anywhere("policy", "apply", policies)
+    anywhere("policy", "apply", policies, "--yes")
     anywhere("sync")
     return anywhere
 

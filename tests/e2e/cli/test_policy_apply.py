@@ -7,7 +7,7 @@ def stored(command):
 
 def test_a_document_is_shown_against_what_is_stored_and_then_stored(account, policies):
     account("sync")
-    text = account("policy", "apply", policies).stdout
+    text = account("policy", "apply", policies, "--yes").stdout
     assert "+ resolved-30d: new, deletes" in text
     assert "resolved for 30 d or more and no message from the customer for 30 d or more" in text
     assert "+ keep-contracts: new, keeps" in text
@@ -30,7 +30,7 @@ def test_a_document_is_shown_against_what_is_stored_and_then_stored(account, pol
 
 def test_what_it_would_reach_counts_the_keep_policies_of_the_same_document(account, policies):
     account("sync")
-    reach = account.json("policy", "apply", policies)["changes"][0]["matches"]
+    reach = account.json("policy", "apply", policies, "--yes")["changes"][0]["matches"]
     assert reach == len(account.json("preview")["policies"][0]["chats"])
 
 
@@ -51,12 +51,12 @@ def test_a_bad_document_stores_nothing_and_every_problem_has_its_place(command, 
 def test_a_number_that_the_account_does_not_have_is_refused_once_numbers_are_known(account, policies):
     path = account.folder / policies
     path.write_text(path.read_text().replace("mode: enforce", "mode: enforce\n    devices: [Suport ES]"))
-    account("policy", "apply", policies)
+    account("policy", "apply", policies, "--yes")
     account("sync")
     path.write_text(path.read_text().replace("30d, no", "31d, no"))
     assert "Suport ES" in account("policy", "apply", policies, code=3).stderr
     path.write_text(path.read_text().replace("Suport ES", SUPPORT))
-    account("policy", "apply", policies)
+    account("policy", "apply", policies, "--yes")
 
 
 def test_on_a_terminal_it_asks_before_it_stores_what_deletes(account, policies):
@@ -70,7 +70,7 @@ def test_on_a_terminal_it_asks_before_it_stores_what_deletes(account, policies):
 
 
 def test_what_is_stored_can_be_shown_and_applied_again(account, policies):
-    account("policy", "apply", policies)
+    account("policy", "apply", policies, "--yes")
     shown = account("policy", "show", "resolved-30d").stdout
     assert "no change" in account("policy", "apply", account.file("shown.yaml", shown)).stderr
     assert "nobody" in account("policy", "show", "nobody", code=2).stderr

@@ -2,7 +2,7 @@ import json
 
 
 def test_on_an_empty_store_it_points_to_sync(command, policies):
-    command("policy", "apply", policies)
+    command("policy", "apply", policies, "--yes")
     assert "chat-hygiene sync" in command("preview").stderr
     assert "chat-hygiene sync" in command("preview", policies).stderr
     assert command.json("preview")["live_chats"] == 0
@@ -12,7 +12,7 @@ def test_a_document_is_previewed_as_if_it_were_stored_and_is_not(account, polici
     account("sync")
     from_file = account.json("preview", policies)["policies"]
     assert account.json("policy", "list")["policies"] == []
-    account("policy", "apply", policies)
+    account("policy", "apply", policies, "--yes")
     (stored,) = account.json("preview", "resolved-30d")["policies"]
     (unstored,) = from_file
     assert unstored["funnel"]["kept"] == stored["funnel"]["kept"] > 0

@@ -6,7 +6,7 @@ def change(command, policies, before, after):
     path = command.folder / policies
     assert before in path.read_text()
     path.write_text(path.read_text().replace(before, after))
-    command("policy", "apply", policies)
+    command("policy", "apply", policies, "--yes")
 
 
 def deletes(world):
@@ -38,7 +38,7 @@ def test_what_leaves_later_is_listed_and_not_waited_for(account, world, policies
 
 
 def test_an_unreachable_api_is_6_and_an_unknown_policy_2(account, server, policies):
-    account("policy", "apply", policies)
+    account("policy", "apply", policies, "--yes")
     assert "resolved-30d" in account("run", "--yes", "nobody", code=2).stderr
     server.close()
     done = account("run", "--yes", code=6)
@@ -54,7 +54,7 @@ def test_deletions_that_failed_are_7(account, world, policies):
 
 
 def test_an_offline_number_keeps_its_chats_waiting_with_5_or_6(account, world, policies):
-    account("policy", "apply", policies)
+    account("policy", "apply", policies, "--yes")
     account("sync")
     for device in world.devices:
         world.set_session(device, "offline")
@@ -64,13 +64,13 @@ def test_an_offline_number_keeps_its_chats_waiting_with_5_or_6(account, world, p
 
 
 def test_read_only_sends_nothing_and_is_5(account, world, policies):
-    account("policy", "apply", policies)
+    account("policy", "apply", policies, "--yes")
     assert "READ_ONLY" in account("run", "--yes", code=5, read_only="true").stderr
     assert not deletes(world)
 
 
 def test_a_number_whose_chats_cannot_be_read_is_named(account, world, policies):
-    account("policy", "apply", policies)
+    account("policy", "apply", policies, "--yes")
     device = next(iter(world.devices))
     world.script(faults.status(500, on=On(method="GET", route="chats", device=device, times=None)))
     done = account.json("sync", code=6)
@@ -78,7 +78,7 @@ def test_a_number_whose_chats_cannot_be_read_is_named(account, world, policies):
 
 
 def test_at_a_terminal_it_asks_and_no_means_no(account, world, policies):
-    account("policy", "apply", policies)
+    account("policy", "apply", policies, "--yes")
     screen = account.at_terminal("run", answers="n\n", code=2)
     assert "Delete for good what matches?" in screen
     assert not world.seen()

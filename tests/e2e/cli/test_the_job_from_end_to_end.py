@@ -6,7 +6,7 @@ def deletes(world):
 
 
 def test_applied_previewed_run_and_proven(anywhere, world, policies):
-    anywhere("policy", "apply", policies)
+    anywhere("policy", "apply", policies, "--yes")
     anywhere("sync")
     plan = anywhere.json("preview")["policies"][0]
     assert plan["policy"] == "resolved-30d"
@@ -39,7 +39,7 @@ def test_applied_previewed_run_and_proven(anywhere, world, policies):
 
 
 def test_the_story_of_one_chat_by_its_number(anywhere, world, policies):
-    anywhere("policy", "apply", policies)
+    anywhere("policy", "apply", policies, "--yes")
     anywhere("run", "--yes")
     sent = next(seen.call for seen in deletes(world))
     number = "+" + sent.wid.partition("@")[0]
@@ -59,7 +59,7 @@ def test_the_story_of_one_chat_by_its_number(anywhere, world, policies):
 
 
 def test_every_clause_of_a_chat_that_stays_is_told_with_what_was_seen(account, world, policies):
-    account("policy", "apply", policies)
+    account("policy", "apply", policies, "--yes")
     account("sync")
     wid = next(
         wid

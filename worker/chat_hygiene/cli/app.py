@@ -17,9 +17,11 @@ from chat_hygiene.cli import (
     explain,
     failures,
     fake_api,
+    history,
     hold,
     init,
     jobs,
+    pausing,
     policy,
     preview,
     run,
@@ -55,6 +57,9 @@ app.command("init")(init.init)
 app.command("doctor")(doctor.doctor)
 app.command("sync")(sync.sync)
 policy.app.command("apply")(apply.apply)
+policy.app.command("history")(history.history)
+policy.app.command("pause")(pausing.pause)
+policy.app.command("resume")(pausing.resume)
 app.add_typer(policy.app, name="policy")
 app.command("preview")(preview.preview)
 app.command("run")(run.run)

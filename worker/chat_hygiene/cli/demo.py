@@ -183,7 +183,7 @@ def _tell(output: Output, ledger: "Ledger", policies: "Sequence[Policy]") -> Non
     output.heading(
         "2  Policies: which of them may go?", "chat-hygiene policy apply policies/examples/support-team.yaml"
     )
-    for effect in wiring.effects(ledger, policies, now=ledger.now()):
+    for effect in wiring.effects(ledger, policies, now=ledger.now()).effects:
         apply.show(output, effect)
     wiring.apply(ledger, policies, now=ledger.now())
 

@@ -151,6 +151,15 @@ class Output:
         if not yes and not typer.confirm(one_line(question), err=True):
             raise UsageError("not confirmed: nothing was done")
 
+    def confirm_by_name(self, question: str, name: str, *, yes: bool) -> None:
+        """Asks on a terminal for a name to be typed, for what nobody should agree to in passing. Raises UsageError."""
+        self.require_answer(yes=yes)
+        if yes:
+            return
+        words = f"{one_line(question)} Type {name} to go on"
+        if typer.prompt(words, err=True, default="", show_default=False).strip() != name:
+            raise UsageError("not confirmed: nothing was done")
+
     @contextmanager
     def progress(self) -> Iterator[Show]:
         """A progress bar on a terminal, nothing elsewhere."""

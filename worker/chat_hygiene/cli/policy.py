@@ -77,14 +77,15 @@ def list_(as_json: JsonOption = False) -> None:
         return
     for each, run in rows:
         name, policy = Text(each.policy.name, style="bold"), each.policy
-        state = does(policy) if each.state == "active" else each.state
+        state = does(policy) if each.state == "active" else f"{each.state}, else it {does(policy)}"
         if policy.action == "delete":
             last = (
                 "never run"
                 if run is None
                 else f"last run {instant(run['started_at'])}: {run['reason'] or run['state']}"
             )
-            state += f", next run {instant(each.next_run_at)}, {last}"
+            upcoming = f", next run {instant(each.next_run_at)}" if each.state == "active" else ""
+            state += f"{upcoming}, {last}"
         output.line(name, f": {state}")
         output.line(f"    {policy.words()}")
     if not rows:
@@ -117,7 +118,8 @@ def show(
     output.say(
         f"{name}, version {stored.version}, stored by {stored.created_by} at {instant(stored.created_at)}"
     )
-    output.say(f"{does(stored.policy)}: {stored.policy.words()}")
+    state = "" if stored.state == "active" else f"{stored.state}, else it "
+    output.say(f"{state}{does(stored.policy)}: {stored.policy.words()}")
     typer.echo(_yaml(stored.policy), nl=False)
 
 
@@ -138,7 +140,7 @@ def _document(stored: "StoredPolicy", run: Mapping[str, Any] | None) -> dict[str
         "version": stored.version,
         "state": stored.state,
         "rule": stored.policy.words(),
-        "next_run_at": stored.next_run_at,
+        "next_run_at": stored.next_run_at if stored.state == "active" else None,
         "created_by": stored.created_by,
         "created_at": stored.created_at,
         "last_run_at": None if run is None else run["started_at"],

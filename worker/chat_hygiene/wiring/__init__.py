@@ -1,7 +1,7 @@
 """The only place that puts settings, store, providers and stages together. Faces call this package and nothing below."""
 
 from chat_hygiene.store.jobs import Waiting
-from chat_hygiene.wiring.applying import Effect, apply, effects
+from chat_hygiene.wiring.applying import apply, effects, history, pause, resume, thaw
 from chat_hygiene.wiring.checking import Account, Number, Standing, check_account, standing, undercut
 from chat_hygiene.wiring.deciding import Run, approve_run, look_at_run, reject_run, run_of, runs
 from chat_hygiene.wiring.ledger import Ledger, open_ledger, settings
@@ -21,7 +21,6 @@ from chat_hygiene.wiring.upgrading import check_schema, schema_versions, upgrade
 
 __all__ = [
     "Account",
-    "Effect",
     "Ledger",
     "Number",
     "Run",
@@ -39,15 +38,18 @@ __all__ = [
     "effects",
     "explain",
     "export_audit",
+    "history",
     "jobs",
     "load_plan",
     "look_at_debts",
     "look_at_run",
     "make_plan",
     "open_ledger",
+    "pause",
     "policies",
     "preview",
     "reject_run",
+    "resume",
     "retry_debts",
     "retry_jobs",
     "run_of",
@@ -58,6 +60,7 @@ __all__ = [
     "settings",
     "standing",
     "sync_once",
+    "thaw",
     "to_run",
     "undercut",
     "upgrade_schema",
