@@ -81,3 +81,10 @@ def test_removed_and_missing_chats_need_no_policy(filled):
     filled.sql("update chats set missing_since = synced_at where name = 'Person 2'")
     filled.sql("update chats set status = 'removed' where name = 'Person 4'")
     assert counted(filled) == {"Support": 1, "Sales": 1}
+
+
+def test_a_complete_sync_counts_its_number_anew(filled):
+    assert told(filled) == {"Support": 3, "Sales": 2}
+    filled.chat(6, device=SALES)
+    filled.sync()
+    assert told(filled) == {"Support": 3, "Sales": 3}

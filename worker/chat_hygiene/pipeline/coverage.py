@@ -3,9 +3,10 @@
 Counted after whatever changes it, in a transaction of its own, and kept in the number's row for whoever asks.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import and_, false, func, or_, select, update
+from sqlalchemy import and_, false, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from chat_hygiene.pipeline import brakes, rules
@@ -17,19 +18,20 @@ from chat_hygiene.store.tables import chats, devices
 from chat_policies import UnknownDeviceError
 
 
-def count(context: Context, *, now: datetime) -> None:
-    """Counts the live chats that no active enforcing policy has in its scope, however young they are.
+def count(context: Context, device_id: int | None = None, *, now: datetime) -> None:
+    """Counts the live chats that no active enforcing policy has in its scope, however young, of one number or of all.
 
-    A policy that names a number which the account does not have runs nowhere, and covers nothing.
+    Runs change nothing of it: complete sweeps and changes of policies do. A policy that names a number which the account does not have runs nowhere, and covers nothing.
     """
     with reading(context.sessions) as session:
-        found = _uncovered(context, session, now=now)
-        stored = dict(session.execute(select(devices.c.id, devices.c.uncovered)).all())
+        mine = true() if device_id is None else devices.c.id == device_id
+        stored = dict(session.execute(select(devices.c.id, devices.c.uncovered).where(mine)).all())
+        found = _uncovered(context, session, stored, now=now)
     changed = {each: found.get(each, 0) for each in sorted(stored) if stored[each] != found.get(each, 0)}
     if changed:
         with context.sessions.begin() as session:
-            for device_id, number in changed.items():
-                session.execute(update(devices).where(devices.c.id == device_id).values(uncovered=number))
+            for each, number in changed.items():
+                session.execute(update(devices).where(devices.c.id == each).values(uncovered=number))
 
 
 def known(session: Session) -> list[tuple[Device, int]]:
@@ -41,7 +43,9 @@ def known(session: Session) -> list[tuple[Device, int]]:
     return [(device, counted[device.id]) for device in load(session, counted)]
 
 
-def _uncovered(context: Context, session: Session, *, now: datetime) -> dict[int, int]:
+def _uncovered(
+    context: Context, session: Session, device_ids: Collection[int], *, now: datetime
+) -> dict[int, int]:
     covered = []
     for stored in policies.enforcing(session):
         try:
@@ -56,7 +60,7 @@ def _uncovered(context: Context, session: Session, *, now: datetime) -> dict[int
     )
     query = (
         select(chats.c.device_id, func.count())
-        .where(live, ~or_(false(), *covered).self_group())
+        .where(chats.c.device_id.in_(device_ids), live, ~or_(false(), *covered).self_group())
         .group_by(chats.c.device_id)
     )
     return dict(session.execute(query).all())

@@ -11,7 +11,7 @@ from secrets import token_hex
 
 from chat_hygiene.core.errors import BadAnswerError, ProviderError, RateLimitedError
 from chat_hygiene.core.events import Event
-from chat_hygiene.pipeline import recheck
+from chat_hygiene.pipeline import coverage, recheck
 from chat_hygiene.pipeline.calls import note_fault
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.pipeline.pacing import Pacer
@@ -231,6 +231,7 @@ async def _stages(context: Context, walk: Walk, *, full: bool | None) -> bool:
         left = await walk.hinted(HINTS_A_SLICE if sliced else HINTS_A_RUN)
     if full:
         await walk.complete()
+        await asyncio.to_thread(coverage.count, context, walk.device.id, now=context.clock())
     elif needs.partial or not sliced:
         await walk.incremental()
     return left
