@@ -30,13 +30,12 @@ STILL = """w.withheld_by IS NOT NULL AND c.removed_at IS NULL AND c.missing_sinc
                 AND j.state IN ('queued', 'leased', 'sent', 'deleted', 'already_gone', 'removed_locally', 'quarantined')
         )"""
 STOPPED = """p.state <> 'active' OR EXISTS (SELECT 1 FROM switches AS s WHERE s.name = 'stop' AND s."on")"""
-HELD = """EXISTS (
-                SELECT 1 FROM holds AS h
-                WHERE h.released_at IS NULL AND (h.until IS NULL OR h.until > NOW)
-                    AND (h.device_id IS NULL OR h.device_id = c.device_id)
-                    AND (h.scope = 'device' OR h.scope = 'chat' AND h.chat_ref = c.chat_ref
-                        OR h.scope = 'label' AND LABELLED)
-            )"""
+_IN_FORCE = "h.released_at IS NULL AND (h.until IS NULL OR h.until > NOW)"
+_HERE = "(h.device_id IS NULL OR h.device_id = c.device_id)"
+# One look into one index each.
+HELD = f"""EXISTS (SELECT 1 FROM holds AS h WHERE h.chat_ref = c.chat_ref AND {_IN_FORCE} AND {_HERE})
+                OR EXISTS (SELECT 1 FROM holds AS h WHERE h.label IS NOT NULL AND {_IN_FORCE} AND {_HERE} AND LABELLED)
+                OR EXISTS (SELECT 1 FROM holds AS h WHERE h.scope = 'device' AND h.device_id = c.device_id AND {_IN_FORCE})"""  # noqa: S608 - our own words
 # The number cannot be used now, and the policy still waits for it.
 OFFLINE = """d.status IS NULL OR d.status <> 'operative' OR d.product <> 'io' OR d.blocked_reason IS NOT NULL
                 OR d.paused_until > NOW OR d.breaker_until > NOW
@@ -109,6 +108,8 @@ VIEWS = {
     """,
 }
 
+HOLD_INDEXES = {"label": sa.text("label is not null"), "device_id": sa.text("scope = 'device'")}
+
 
 def upgrade() -> None:
     op.add_column(
@@ -118,12 +119,16 @@ def upgrade() -> None:
     op.add_column("policy_runs", sa.Column("notes", Json))
     op.add_column("devices", sa.Column("uncovered", sa.Integer))
     _candidates_anew(*SINCE)
+    for column, where in HOLD_INDEXES.items():
+        op.create_index(f"ix_holds_{column}", "holds", [column], sqlite_where=where, postgresql_where=where)
     _replace(VIEWS)
 
 
 def downgrade() -> None:
     before = op.get_context().script.get_revision("0004").module.VIEWS
     _replace({name: before[name] for name in VIEWS})
+    for column in HOLD_INDEXES:
+        op.drop_index(f"ix_holds_{column}", "holds")
     _candidates_anew()
     op.drop_column("devices", "uncovered")
     op.drop_column("policy_runs", "notes")

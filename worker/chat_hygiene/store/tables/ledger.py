@@ -27,6 +27,19 @@ holds = Table(
     ),
 )
 Index("ix_holds_chat_ref", holds.c.chat_ref)
+# Few, and asked for at every chat: those on single chats are not to be read for it.
+Index(
+    "ix_holds_label",
+    holds.c.label,
+    sqlite_where=text("label is not null"),
+    postgresql_where=text("label is not null"),
+)
+Index(
+    "ix_holds_device_id",
+    holds.c.device_id,
+    sqlite_where=text("scope = 'device'"),
+    postgresql_where=text("scope = 'device'"),
+)
 
 # Append-only (triggers), never touched again: seals stand in their own table.
 audit_events = Table(
