@@ -9,22 +9,30 @@ from sqlalchemy import and_
 
 from chat_hygiene.core.reasons import Reason
 from chat_hygiene.pipeline.evaluation import FRESH, Dropped, Evaluation, Report
-from chat_hygiene.store import withheld
+from chat_hygiene.store import candidates, withheld
 
 
 def queue(evaluation: Evaluation, *, by: str | None, per_day: int | None = None) -> Report:
     """Queues those of a run's candidates that still match: `by` says which, as in `store.withheld`; names the others."""
+    session, run_id = evaluation.session, evaluation.run_id
     matches = and_(evaluation.compiled.matches(), evaluation.job.holds(), evaluation.fresh.holds())
-    queued = evaluation.queue(and_(matches, withheld.among(evaluation.run_id, by=by)), per_day=per_day)
+    among = withheld.among(run_id, by=by)
+    before = candidates.count(session, and_(among, withheld.queued(run_id)))
+    queued = evaluation.queue(and_(matches, among), per_day=per_day)
     dropped = kept(evaluation, by=by)
     stale = sum(each.clause == FRESH for each in dropped)
-    reason = Reason.QUEUED if queued else Reason.STALE if stale else Reason.NOTHING_MATCHED
+    if queued:
+        reason = Reason.QUEUED
+    elif stale:
+        reason = Reason.STALE
+    else:
+        reason = Reason.ALREADY_QUEUED if before else Reason.NOTHING_MATCHED
     report = evaluation.report("done", reason)
-    return replace(report, queued=queued, deferred=stale, dropped=dropped)
+    return replace(report, queued=queued, deferred=stale, duplicates=before, dropped=dropped)
 
 
 def kept(evaluation: Evaluation, *, by: str | None) -> tuple[Dropped, ...]:
-    """Those of a run's candidates that it has not queued and that may not go, oldest first, each with what keeps it."""
+    """Those of a run's candidates that are not queued and may not go, oldest first, each with what keeps it."""
     clauses = (*evaluation.compiled.clauses, evaluation.job, evaluation.fresh)
     words = {each.name: each.words if each.wanted else f"not {each.words}" for each in clauses}
     words |= {withheld.GENERATION: "still the conversation that was listed"}

@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from chat_hygiene.store.records import Record, fetch
+from chat_hygiene.core.states import OPEN_STATES
 from chat_hygiene.store.tables import chats, devices, jobs, policy_runs, run_candidates
 from chat_hygiene.store.types import Instant
 from chat_policies import Clause
@@ -134,6 +134,17 @@ def among(run_id: int, *, by: str | None) -> ColumnElement[bool]:
     return exists().where(run_candidates.c.run_id == run_id, wanted, _SAME_LIFE)
 
 
+def queued(run_id: int) -> ColumnElement[bool]:
+    """Chats whose life the policy of that run has in its queue, whichever of its runs queued it."""
+    policy_id = select(policy_runs.c.policy_id).where(policy_runs.c.id == run_id).scalar_subquery()
+    return exists().where(
+        jobs.c.chat_id == chats.c.id,
+        jobs.c.generation == chats.c.generation,
+        jobs.c.state.in_([state.value for state in OPEN_STATES]),
+        jobs.c.policy_id == policy_id,
+    )
+
+
 def oldest(run_id: int, most: int) -> ColumnElement[bool]:
     """The first few of those that a brake withholds in that run."""
     few = (
@@ -156,38 +167,23 @@ def of_run(session: Session, run_id: int, *, by: str | None) -> list[tuple[str, 
     return list(session.execute(query))
 
 
-def listing(session: Session, run_id: int, *, limit: int | None = None) -> list[Record]:
-    """The candidates of a run with their chats and numbers, oldest first."""
-    query = (
-        select(
-            run_candidates,
-            *(chats.c[name] for name in ("chat_ref", "chat_hint", "name", "last_message_at")),
-            *(devices.c.device, devices.c.alias),
-        )
-        .join(chats, chats.c.id == run_candidates.c.chat_id)
-        .join(devices, devices.c.id == chats.c.device_id)
-        .where(run_candidates.c.run_id == run_id)
-        .order_by(*OLDEST_FIRST)
-        .limit(limit)
-    )
-    return fetch(session, query)
-
-
 def kept(
     session: Session, run_id: int, clauses: Sequence[Clause], *, by: str | None
 ) -> list[tuple[str, str, str | None]]:
-    """(chat_ref, hint, first clause that fails) of those candidates that the run did not queue, oldest first.
+    """(chat_ref, hint, first clause that fails) of those candidates that its policy has not in its queue, oldest first.
 
     No clause: all of them hold by now.
     """
     came_back = run_candidates.c.generation != chats.c.generation
     fails = [(came_back, literal(GENERATION)), *((~each.holds(), literal(each.name)) for each in clauses)]
-    queued = exists().where(jobs.c.run_id == run_id, jobs.c.chat_id == run_candidates.c.chat_id)
+    in_queue = and_(_SAME_LIFE, queued(run_id))
     query = (
         select(chats.c.chat_ref, chats.c.chat_hint, case(*fails, else_=None))
         .join(chats, chats.c.id == run_candidates.c.chat_id)
         .where(
-            run_candidates.c.run_id == run_id, run_candidates.c.withheld_by.is_not_distinct_from(by), ~queued
+            run_candidates.c.run_id == run_id,
+            run_candidates.c.withheld_by.is_not_distinct_from(by),
+            ~in_queue,
         )
         .order_by(*OLDEST_FIRST)
     )
