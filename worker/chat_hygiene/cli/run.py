@@ -1,15 +1,18 @@
-"""`run`: the whole job, once, now."""
+"""`run`: the whole job, once, now; with a plan, for its chats alone."""
 
 from collections import defaultdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from chat_hygiene.cli import start, summary
-from chat_hygiene.cli.output import JsonOption, Output, Show, YesOption
+from chat_hygiene.cli.output import JsonOption, Output, Show, YesOption, count, instant
+from chat_hygiene.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from chat_hygiene.wiring import Watcher
+    from chat_hygiene.pipeline.plan import Plan
+    from chat_hygiene.wiring import Ledger, Watcher
 
 _STAGES = {
     "reconcile": "Taking back what was left",
@@ -24,6 +27,14 @@ def run(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Policies; without: every enforcing one.")
     ] = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option(
+            "--plan",
+            metavar="FILE",
+            help="Delete only chats that this plan of preview --out lists, and of them only those that still match.",
+        ),
+    ] = None,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -31,30 +42,58 @@ def run(
 
     It asks first; without a terminal it needs --yes. A policy that observes deletes nothing. What is due later than in a minute is listed, not waited for.
 
-    Exit codes: 0 done, 2 not confirmed, 5 a safety stop kept something from being deleted, 6 a dependency cannot be reached, 7 some deletions failed.
+    With --plan it takes the plan's policies as they stood then, or refuses; limits and canary are not asked, because somebody looked at the list. Whatever dropped out since is named with the clause that keeps it.
+
+    Exit codes: 0 done, 2 not confirmed, 3 the file is no plan, 5 a safety stop kept something from being deleted, or the plan was altered or is out of date, 6 a dependency cannot be reached, 7 some deletions failed.
     """
     output = Output(as_json=as_json)
+    if plan is not None and names:
+        raise UsageError("a plan names its policies itself", fix=f"chat-hygiene run --plan {plan}")
     output.require_answer(yes=yes)
     settings = start.settings()
 
     from chat_hygiene import wiring
 
     with wiring.open_ledger(settings) as ledger:
-        chosen = wiring.to_run(ledger, names or [])
-        for stored in chosen:
-            output.say(
-                f"{stored.policy.name} {'deletes' if stored.enforces else 'observes'}: {stored.policy.words()}"
-            )
-        if not chosen:
-            output.warn("no policy enforces: nothing new is queued; what is due already is still worked")
-        output.confirm("Delete for good what matches?", yes=yes)
+        planned = None if plan is None else wiring.load_plan(ledger, plan)
+        question = (
+            _announce(output, ledger, names or [])
+            if planned is None
+            else _announce_plan(output, ledger, planned)
+        )
+        output.confirm(question, yes=yes)
         with output.progress() as progress:
-            report = wiring.run_once(ledger, names or [], watcher=watcher(progress))
+            report = wiring.run_once(ledger, names or [], watcher=watcher(progress), plan=planned)
     if as_json:
         output.document("run", **summary.document(report))
     else:
         summary.show(output, report)
     raise typer.Exit(summary.code(report))
+
+
+def _announce(output: Output, ledger: "Ledger", names: list[str]) -> str:
+    from chat_hygiene import wiring
+
+    chosen = wiring.to_run(ledger, names)
+    for stored in chosen:
+        output.say(
+            f"{stored.policy.name} {'deletes' if stored.enforces else 'observes'}: {stored.policy.words()}"
+        )
+    if not chosen:
+        output.warn("no policy enforces: nothing new is queued; what is due already is still worked")
+    return "Delete for good what matches?"
+
+
+def _announce_plan(output: Output, ledger: "Ledger", plan: "Plan") -> str:
+    from chat_hygiene import wiring
+
+    wiring.check_plan(ledger, plan)
+    for each in plan.policies:
+        output.say(
+            f"{each.policy}, version {each.version}: {count(len(each.candidates), 'chat')}, digest {each.digest}"
+        )
+    output.say(f"The plan was made at {instant(plan.made_at)} and is good until {instant(plan.expires_at)}.")
+    return f"Delete for good those of these {count(plan.chats, 'chat')} that still match, and no others?"
 
 
 def watcher(show: Show) -> "Watcher":

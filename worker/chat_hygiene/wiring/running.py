@@ -190,7 +190,17 @@ def _carry_out(ledger: Ledger, plan: Plan) -> list[evaluate.Report]:
     context, reports = ledger.context, []
     for planned in plan.policies:
         now = context.clock()
-        reports.append(evaluate.run(context, planned.policy, trigger="plan", slot=now, now=now, only=planned))
+        reports.append(
+            evaluate.run(
+                context,
+                planned.policy,
+                trigger="plan",
+                slot=now,
+                now=now,
+                only=planned.candidates,
+                version=planned.version,
+            )
+        )
     return reports
 
 
