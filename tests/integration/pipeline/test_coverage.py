@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import insert, select, update
 
+from chat_hygiene import wiring
 from chat_hygiene.pipeline import coverage
 from chat_hygiene.providers.fake.records import device_record
 from chat_hygiene.store.tables import policies, policy_versions
@@ -88,3 +89,11 @@ def test_a_complete_sync_counts_its_number_anew(filled):
     filled.chat(6, device=SALES)
     filled.sync()
     assert told(filled) == {"Support": 3, "Sales": 3}
+
+
+def test_a_policy_that_is_stored_or_paused_is_counted_at_once(filled):
+    filled.apply()
+    assert told(filled) == {"Support": 1, "Sales": 0}
+    with filled.ledger() as ledger:
+        wiring.pause(ledger, ["resolved-30d"], because="a look", now=ledger.now())
+    assert told(filled) == {"Support": 3, "Sales": 2}

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.errors import SafetyStopError, UsageError
-from chat_hygiene.pipeline import changes
+from chat_hygiene.pipeline import changes, coverage
 from chat_hygiene.pipeline import effects as looking
 from chat_hygiene.pipeline.effects import Effect, Look
 from chat_hygiene.store import queues, switches, versions
@@ -65,6 +65,8 @@ def apply(
             elif change.what != "unchanged":
                 version = changes.store(ledger.context, session, change, now=now, because=because)
                 stored.append((change, version))
+    if stored:
+        coverage.count(ledger.context, now=now)
     return stored
 
 
@@ -133,6 +135,8 @@ def _turn(
         heads = [head for head in _heads(session, names) if head.state == only]
         for head in heads:
             turn(ledger.context, session, head, now=now, because=because)
+    if heads:
+        coverage.count(ledger.context, now=now)
     return [head.name for head in heads]
 
 
