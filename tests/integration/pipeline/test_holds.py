@@ -238,3 +238,20 @@ def test_what_holds_nothing_is_refused_and_nothing_is_stored(rig, wanted, words)
         place(rig, **wanted)
     assert words in f"{refused.value} {refused.value.fix}"
     assert rig.sql("select count(*) from holds") == [(0,)]
+
+
+def test_the_next_run_finds_what_a_hold_made_void_and_grants_its_day(rig):
+    """The number was offline all the while, so no gate ever saw the job."""
+    rig.chat(1)
+    queue_all(rig)
+    ((ref,),) = rig.sql("select chat_ref from chats")
+    with rig.ledger() as ledger, ledger.context.sessions.begin() as session:
+        until = ledger.now() + timedelta(hours=1)
+        target = Target("chat", 1, chat_ref=ref)
+        holds.place(session, target, reason="case 7", until=until, now=ledger.now(), actor="dpo")
+    rig.offset += timedelta(hours=2)
+    rig.overrides["read_only"] = True
+    report = rig.run()
+    assert rig.states() == {"cancelled": 1, "queued": 1}
+    assert DAY - timedelta(minutes=5) < leaves(rig) <= DAY
+    assert report.outcomes == {"cancelled": 1}

@@ -129,7 +129,7 @@ def _settle(context: Context, session: Session, stored: StoredPolicy, *, now: da
         compiled = rules.clauses(session, policy, context.settings, now=now)
     except UnknownDeviceError:
         return  # the gate lets none of its jobs go
-    gone = candidates.stopped_matching(session, stored.id, compiled.clauses)
+    gone = candidates.stopped_matching(session, stored.id, compiled.clauses, now=now)
     _cancel(context, session, gone, now=now)
     queues.postpone(session, stored.id, grace=policy.grace)
 

@@ -6,16 +6,17 @@ alone: `removed_locally`, on the platform `unreachable`, and owed. No call is ma
 
 from datetime import datetime
 
+from sqlalchemy import and_
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.states import JobEvent
 from chat_hygiene.pipeline import gate, readiness, rules
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.settings import JOB_DEADLINE
-from chat_hygiene.store import candidates, debts, heartbeats, moves, policies, switches
+from chat_hygiene.store import candidates, debts, heartbeats, holds, moves, policies, switches
 from chat_hygiene.store.engine import reading
 from chat_hygiene.store.policies import StoredPolicy
-from chat_hygiene.store.tables import jobs
+from chat_hygiene.store.tables import chats, jobs
 from chat_policies import UnknownDeviceError
 
 BATCH = 100
@@ -56,8 +57,9 @@ def _close(context: Context, policy_id: int, gone_before: datetime, *, now: date
         except UnknownDeviceError:
             return 0
         # How fresh the facts are cannot count: they will never be fresher.
+        may_go = and_(compiled.matches(), ~holds.ended_since(chats, jobs.c.queued_at, now=now))
         ids = candidates.jobs_of_departed(
-            session, policy_id, compiled.matches(), gone_before=gone_before, now=now, limit=BATCH
+            session, policy_id, may_go, gone_before=gone_before, now=now, limit=BATCH
         )
         for job_id in ids:
             _remove(context, session, job_id, stored.version, now=now)

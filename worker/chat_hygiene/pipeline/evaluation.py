@@ -97,7 +97,7 @@ class Evaluation:
 
     def cancel_stopped(self) -> int:
         """Takes the policy's jobs that stopped matching off the list; all of them when it does not enforce."""
-        gone = candidates.stopped_matching(self.session, self.stored.id, self.compiled.clauses)
+        gone = candidates.stopped_matching(self.session, self.stored.id, self.compiled.clauses, now=self.now)
         if not self.stored.enforces:
             gone = candidates.open_jobs(self.session, self.stored.id)
         now, actor = self.now, self.context.actor

@@ -73,7 +73,13 @@ def _gone(
     if compiled is None:
         return []
     return candidates.stopped_matching(
-        session, policy_id, compiled.clauses, device_id=device_id, among=among, lock=among is not None
+        session,
+        policy_id,
+        compiled.clauses,
+        now=now,
+        device_id=device_id,
+        among=among,
+        lock=among is not None,
     )
 
 

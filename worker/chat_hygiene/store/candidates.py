@@ -205,16 +205,18 @@ def stopped_matching(
     policy_id: int,
     clauses: Sequence[Clause],
     *,
+    now: datetime,
     device_id: int | None = None,
     among: Sequence[int] | None = None,
     lock: bool = True,
 ) -> list[tuple[int, str]]:
     """(job id, first clause that fails) of the policy's queued jobs whose chat no longer matches; locked.
 
-    Of one device or `among` some only, if given; without `lock` it is a look. A job with an intent out is left alone: its
+    What a hold covered after it was queued is one of them, also when the hold is over: it begins anew. Of one device or `among` some only, if given; without `lock` it is a look. A job with an intent out is left alone: its
     outcome has to be read first.
     """
-    fails = [(clause.holds().is_(False), literal(clause.name)) for clause in clauses]
+    void = holds.ended_since(chats, jobs.c.queued_at, now=now)
+    fails = [(void, literal("hold")), *((~clause.holds(), literal(clause.name)) for clause in clauses)]
     reason = case(*fails, else_=literal("")).label("reason")
     query = (
         select(jobs.c.id, reason)
