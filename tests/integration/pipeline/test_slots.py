@@ -44,7 +44,21 @@ def test_two_ticks_at_once_give_one_run_per_slot(table):
     for name in names:
         table.policy(name)
     table.now += 26 * HOUR
-    barrier, failures = threading.Barrier(6), []
+    beat_together(table, 6)
+    assert table.runs() == [("04 03:00", "syncing", None)] * len(names)
+    assert len(table.events("run.started")) == len(names)
+
+
+def test_two_ticks_at_once_record_what_was_missed_once(table):
+    table.policy(schedule='"0 * * * *"')
+    table.now += 27 * HOUR
+    beat_together(table, 6)
+    assert [state for _, state, reason in table.runs() if reason is None] == ["syncing"]
+    assert len(table.events("run.started")) == len(table.events("run.skipped")) == 1
+
+
+def beat_together(table, number):
+    barrier, failures = threading.Barrier(number), []
 
     def beat():
         try:
@@ -54,14 +68,12 @@ def test_two_ticks_at_once_give_one_run_per_slot(table):
         except Exception as error:  # noqa: BLE001 - told below
             failures.append(error)
 
-    threads = [threading.Thread(target=beat) for _ in range(6)]
+    threads = [threading.Thread(target=beat) for _ in range(number)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert failures == []
-    assert table.runs() == [("04 03:00", "syncing", None)] * len(names)
-    assert len(table.events("run.started")) == len(names)
 
 
 def test_a_tick_that_saw_a_slot_another_one_took_leaves_it_alone(table):
@@ -74,6 +86,19 @@ def test_a_tick_that_saw_a_slot_another_one_took_leaves_it_alone(table):
         tick._claim(context, seen, now=table.now)
     assert table.runs() == [("04 03:00", "syncing", None)]
     assert len(table.events("run.started")) == 1
+
+
+def test_a_tick_that_saw_slots_another_one_recorded_as_missed_records_none(table):
+    table.policy(schedule='"0 * * * *"')
+    table.now += 27 * HOUR
+    with table.context() as context:
+        with reading(context.sessions) as session:
+            (seen,) = policies.due(session, now=table.now)
+        tick.run(context, now=table.now)
+        tick.run(context, now=table.now + HOUR)
+        tick._claim(context, seen, now=table.now)
+    assert [len(table.events(kind)) for kind in ("run.started", "run.skipped")] == [1, 2]
+    assert next_run(table) == MIDNIGHT + 29 * HOUR, "a late tick took the schedule back"
 
 
 def test_a_policy_that_was_edited_since_it_was_seen_is_not_claimed_as_it_was(table):
