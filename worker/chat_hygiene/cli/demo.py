@@ -194,6 +194,10 @@ def _tell(output: Output, ledger: "Ledger", policies: "Sequence[Policy]") -> Non
     preview.show(output, planned, now, most=_SHOWN)
 
     output.heading("4  Run: delete them, each read again just before", "chat-hygiene run")
+    output.line(
+        "All at once here. For an account of your own the first run of a policy takes the 10 oldest chats,"
+    )
+    output.line("and the others wait until those have ended well.")
     with output.progress() as progress:
         report = wiring.run_once(ledger, [], watcher=run.watcher(progress))
     summary.show(output, report, with_funnels=False)

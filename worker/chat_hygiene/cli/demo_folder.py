@@ -25,6 +25,8 @@ CHAT_HYGIENE_DATABASE_URL=sqlite:///{ledger}
 CHAT_HYGIENE_REQUESTS_PER_MINUTE=60000
 CHAT_HYGIENE_RETRY_BASE_SECONDS=0.1
 CHAT_HYGIENE_REFUSAL_CONFIRM_SECONDS=0.5
+# The whole job at once. Elsewhere the first run of a policy takes the 10 oldest, and waits until those have ended well.
+CHAT_HYGIENE_CANARY_CHATS=off
 """
 
 
