@@ -121,6 +121,7 @@ def _show(output: Output, found: "Run", now: "datetime", *, most: int | None) ->
         output.table(
             ["Name", "Chat", "On", "Last message", "Leaves (UTC)", "Stands"],
             (_cells(each, now) for each in found.chats[:most]),
+            whole=("Chat", "Stands"),
         )
     if most is not None and len(found.chats) > most:
         output.say(f"and {len(found.chats) - most:,} more: --all")

@@ -27,7 +27,7 @@ class Trip:
         if self.brake == "max_share":
             allows = f"max_share allows {self.allowed} (rounded up) of {self.population} chats"
         else:
-            allows = f"max_chats allows {self.allowed or 'no'} chats"
+            allows = f"max_chats allows {self.allowed or 'no'} chat{'' if self.allowed == 1 else 's'}"
         return f"{allows} a day on {self.device}, and with this run it would be {self.wanted}"
 
 
