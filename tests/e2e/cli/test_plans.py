@@ -92,3 +92,69 @@ def test_what_is_queued_and_will_have_left_by_then_is_marked(planner):
 @pytest.mark.parametrize("when", ["2020-01-01", "yesterday", "0d"])
 def test_a_day_that_is_past_or_none_is_a_usage_error(planner, when):
     assert "→" in planner("preview", "--at", when, code=2).stderr
+
+
+def test_what_a_person_looked_at_goes_and_nothing_else(planner, world):
+    listed = going(planner)
+    planner("preview", "--out", "plan.json")
+    done = planner("run", "--plan", "plan.json", "--yes")
+    assert f"{len(listed)} chats" in done.stderr
+    assert "deleted" in done.stdout
+    jobs = planner.json("jobs", "list")["jobs"]
+    assert {job["chat_ref"] for job in jobs} <= listed
+    assert len(deletes(world)) > 0
+    again = planner.json("run", "--plan", "plan.json", "--yes")
+    assert again["plan"]["chats"] == len(listed)
+    assert again["outcomes"] == {}
+    assert {each["chat_ref"] for each in again["policies"][0]["dropped"]} <= listed
+
+
+def test_who_dropped_out_is_named_with_what_keeps_it(planner, world):
+    planner("preview", "--out", "plan.json")
+    for device in world.devices:
+        for wid in world.chats(device):
+            world.change_chat(device, wid, labels=["vip"])
+    done = planner("run", "--plan", "plan.json", "--yes")
+    assert "dropped out" in done.stderr
+    assert "labelled vip or legal" in done.stderr
+    assert not deletes(world)
+    shown = planner.json("run", "--plan", "plan.json", "--yes")
+    assert {each["clause"] for each in shown["policies"][0]["dropped"]} == {"unless.labels"}
+
+
+def test_a_plan_names_its_policies_itself_and_is_confirmed(planner, world):
+    planner("preview", "--out", "plan.json")
+    assert "names its policies itself" in planner("run", "resolved-30d", "--plan", "plan.json", code=2).stderr
+    assert "--yes" in planner("run", "--plan", "plan.json", code=2).stderr
+    screen = planner.at_terminal("run", "--plan", "plan.json", answers="n\n", code=2)
+    assert f"these {len(going(planner))} chats that still match, and no others?" in " ".join(screen.split())
+    assert not deletes(world)
+
+
+def test_a_plan_that_is_none_broken_or_altered_is_refused(planner, world):
+    planner("preview", "--out", "plan.json")
+    text = (planner.folder / "plan.json").read_text()
+    planner.file("broken.json", text[:-5])
+    planner.file("altered.json", text.replace('"generation": 1', '"generation": 2', 1))
+    before = len(world.seen())
+    for name, code in (("nowhere.json", 3), ("policies.yaml", 3), ("broken.json", 3), ("altered.json", 5)):
+        done = planner("run", "--plan", name, "--yes", code=code)
+        assert name in done.stderr
+        assert "→" in done.stderr
+    other = {"audit_key": "another-audit-key-of-this-test-0123456789"}
+    assert "another AUDIT_KEY" in planner("run", "--plan", "plan.json", "--yes", code=5, **other).stderr
+    assert len(world.seen()) == before
+
+
+def test_a_plan_that_is_out_of_date_is_refused_with_5_and_says_what_to_do(planner, world):
+    planner("preview", "--out", "plan.json", approval_expiry_seconds="0.001")
+    done = planner("run", "--plan", "plan.json", "--yes", code=5)
+    assert "out of date since" in done.stderr
+    assert "preview --out" in done.stderr
+    planner("preview", "--out", "new.json")
+    planner.file("edited.yaml", POLICIES.replace("resolved_for: 30d", "resolved_for: 31d"))
+    planner("policy", "apply", "edited.yaml", "--yes")
+    document = planner.json("run", "--plan", "new.json", "--yes", code=5)
+    assert (document["kind"], document["code"]) == ("error", 5)
+    assert "version 2" in " ".join(document["messages"])
+    assert not deletes(world)
