@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -65,7 +65,7 @@ def run(
         with output.progress() as progress:
             report = wiring.run_once(ledger, names or [], watcher=watcher(progress), plan=planned)
     if as_json:
-        output.document("run", **summary.document(report))
+        output.document("run", **summary.document(report), plan=_plan_document(planned, plan))
     else:
         summary.show(output, report)
     raise typer.Exit(summary.code(report))
@@ -94,6 +94,17 @@ def _announce_plan(output: Output, ledger: "Ledger", plan: "Plan") -> str:
         )
     output.say(f"The plan was made at {instant(plan.made_at)} and is good until {instant(plan.expires_at)}.")
     return f"Delete for good those of these {count(plan.chats, 'chat')} that still match, and no others?"
+
+
+def _plan_document(plan: "Plan | None", file: Path | None) -> dict[str, Any] | None:
+    if plan is None:
+        return None
+    return {
+        "file": str(file),
+        "made_at": plan.made_at,
+        "expires_at": plan.expires_at,
+        "chats": plan.chats,
+    }
 
 
 def watcher(show: Show) -> "Watcher":
