@@ -78,8 +78,11 @@ class Arena(Scene):
             until = time.monotonic() + PATIENCE
             while not ambush.struck.wait(0.05):
                 assert time.monotonic() < until, "no worker made a call: " + " ".join(w.said() for w in alive)
-                alive = self._still(alive)
-                self.stock(60)
+                still = self._still(alive)
+                # Whoever ended well found nothing left that may go now: the rest is held, or the edited policy spares it.
+                left = len(self.doomed()) if len(still) < len(alive) else 0
+                alive = still
+                self.stock(left + 60)
                 while len(alive) < workers:
                     alive.append(self.start())
             victim = next(each for each in alive if each.pid == ambush.pid)
