@@ -49,7 +49,12 @@ class _Measured(Collector):
         yield _gauge(
             "debt_chats", "Removed here, still in WhatsApp: open or abandoned debt", ["device"], found.debts
         )
-        yield _gauge("overdue_chats", "Chats that should be gone and are not: queued or withheld", ["policy"], found.overdue)
+        yield _gauge(
+            "overdue_chats",
+            "Chats that should be gone and are not: queued or withheld",
+            ["policy"],
+            found.overdue,
+        )
         yield _gauge("sync_age_seconds", "Since the last good sync; +Inf: never", ["device"], ages)
         yield _gauge(
             "tick_age_seconds",
