@@ -1,0 +1,90 @@
+"""Explain knows what no clause says: holds that end, jobs of others, failures, data that is too old, a number given up."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import insert
+
+from chat_hygiene import wiring
+from chat_hygiene.core.states import JobState
+from chat_hygiene.store.tables import holds
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def told(rig):
+    """The verdicts of the policies on the one chat there is, by policy."""
+    wid = rig.chat(1)
+
+    def ask():
+        with rig.ledger() as ledger:
+            (report,) = wiring.explain(ledger, wid, now=ledger.now())
+        return {each.stored.policy.name: each for each in report.policies}
+
+    return ask
+
+
+def test_a_hold_that_ends_is_a_day_on_which_the_chat_becomes_eligible(rig, told):
+    rig.apply(mode="observe")
+    rig.sync()
+    end = rig.now() + 3 * DAY
+    with rig.ledger() as ledger, ledger.context.sessions.begin() as session:
+        hold = {"scope": "label", "label": "x", "reason": "x", "held_by": "ana", "placed_at": rig.now()}
+        session.execute(insert(holds).values(**hold))
+        hold |= {"scope": "device", "label": None, "device_id": 1, "until": end}
+        session.execute(insert(holds).values(**hold))
+    verdict = told()["resolved-30d"]
+    assert not verdict.matches
+    assert verdict.eligible_at == end
+
+
+def test_a_chat_that_another_policy_queued_stays_with_that_one(rig, told):
+    second = """
+  - name: quiet-30d
+    schedule: "0 3 * * *"
+    mode: enforce
+    when: {inactive_for: 30d}
+    delete: {from_whatsapp: true}
+"""
+    rig.apply(grace="7d", more=second)
+    rig.run("resolved-30d")
+    found = told()
+    assert found["resolved-30d"].queued is not None
+    assert found["resolved-30d"].stays is None
+    assert found["quiet-30d"].queued is None
+    assert found["quiet-30d"].stays == "queued by resolved-30d"
+
+
+def test_a_chat_whose_deletion_failed_is_not_said_to_go(rig, told):
+    rig.apply(grace="7d")
+    rig.run()
+    rig.sql("update jobs set state = :state, finished_at = queued_at", state=JobState.FAILED)
+    found = told()["resolved-30d"]
+    assert found.matches
+    assert found.stays == "failed or came back in the last 7 days"
+
+
+def test_a_job_that_a_worker_holds_has_no_place_in_the_queue(rig, told):
+    rig.apply(grace="7d")
+    rig.run()
+    assert told()["resolved-30d"].queued.place is not None
+    rig.sql("update jobs set state = 'leased'")
+    assert told()["resolved-30d"].queued.place is None
+
+
+def test_old_data_and_a_number_that_is_waited_for_no_longer_are_told(rig, told):
+    rig.apply(mode="observe")
+    rig.sync()
+    assert told()["resolved-30d"].fresh
+    rig.offset = DAY
+    assert not told()["resolved-30d"].fresh
+    assert not told()["resolved-30d"].given_up
+    rig.apply(force="true, offline_grace: 12h")
+    rig.sql("update devices set session_status = 'offline', last_full_sync_at = :now", now=_text(rig))
+    found = told()["resolved-30d"]
+    assert (found.fresh, found.given_up) == (True, True)
+
+
+def _text(rig):
+    return rig.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
