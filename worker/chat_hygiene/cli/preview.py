@@ -12,7 +12,7 @@ from chat_hygiene.cli.output import JsonOption, Output, count, instant, name_of,
 from chat_hygiene.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from chat_hygiene.pipeline.plan import Plan
+    from chat_hygiene.pipeline.plan import Plan, Planned
     from chat_hygiene.pipeline.preview import Match, Preview, Report
 
 _SHOWN = 40
@@ -125,7 +125,8 @@ def _goes(match: "Match", report: "Report") -> str:
     if match.stale:
         return "after a sync"
     if report.ahead:
-        return ("gone by then: " if _gone_by_then(match, report) else "") + instant(match.leaves_at)
+        gone = "gone by then: " if _gone_by_then(match, report) else ""
+        return "by then" if match.leaves_at == report.at else gone + instant(match.leaves_at)
     return "now" if match.leaves_at <= report.at else f"in {span(match.leaves_at - report.at)}"
 
 
@@ -135,11 +136,16 @@ def _gone_by_then(match: "Match", report: "Report") -> bool:
 
 def _tell_plan(output: Output, plan: "Plan", file: Path | None) -> None:
     for each in plan.policies:
-        output.say(
-            f"{each.policy}, version {each.version}: {count(len(each.candidates), 'chat')}, digest {each.digest}"
-        )
+        show_planned(output, each)
     output.good(f"The plan is in {file}, good until {instant(plan.expires_at)}.")
     output.say(f"chat-hygiene run --plan {file} deletes those of them that still match then, and no others.")
+
+
+def show_planned(output: Output, planned: "Planned") -> None:
+    """Says what a plan is about, with the digest by which a person can tell two plans apart."""
+    chats = count(len(planned.candidates), "chat")
+    output.say(Text(planned.policy, style="bold"), f", version {planned.version}: {chats}")
+    output.say(f"  digest {planned.digest}")
 
 
 def _document(report: "Report") -> dict[str, Any]:

@@ -53,7 +53,8 @@ def show_dropped(output: Output, dropped: "Sequence[Dropped]") -> None:
     for words, number in Counter(each.words for each in dropped).most_common():
         hints = [each.chat_hint or each.chat_ref for each in dropped if each.words == words]
         more = f" and {number - _NAMED:,} more" if number > _NAMED else ""
-        output.warn(f"{count(number, 'chat')} dropped out, not (or no longer) “{words}”:")
+        does = "does" if number == 1 else "do"
+        output.warn(f"{count(number, 'chat')} dropped out: {does} not meet “{words}”")
         output.say(f"  {', '.join(hints[:_NAMED])}{more}")
 
 

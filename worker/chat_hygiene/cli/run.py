@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chat_hygiene.cli import start, summary
+from chat_hygiene.cli import preview, start, summary
 from chat_hygiene.cli.output import JsonOption, Output, Show, YesOption, count, instant
 from chat_hygiene.core.errors import UsageError
 
@@ -89,9 +89,7 @@ def _announce_plan(output: Output, ledger: "Ledger", plan: "Plan") -> str:
 
     wiring.check_plan(ledger, plan)
     for each in plan.policies:
-        output.say(
-            f"{each.policy}, version {each.version}: {count(len(each.candidates), 'chat')}, digest {each.digest}"
-        )
+        preview.show_planned(output, each)
     output.say(f"The plan was made at {instant(plan.made_at)} and is good until {instant(plan.expires_at)}.")
     return f"Delete for good those of these {count(plan.chats, 'chat')} that still match, and no others?"
 
