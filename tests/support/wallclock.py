@@ -34,6 +34,12 @@ def pieces(zone, start: datetime, end: datetime) -> tuple[Piece, ...]:
     return tuple(found)
 
 
+def cut(clock: tuple[Piece, ...], start: datetime, end: datetime) -> tuple[Piece, ...]:
+    """The part of a clock between two instants."""
+    before = [piece for piece in clock if piece.start <= start]
+    return (Piece(start, before[-1].offset), *(piece for piece in clock if start < piece.start < end))
+
+
 def _offset(zone, instant: datetime) -> timedelta:
     return instant.astimezone(zone).utcoffset()
 
