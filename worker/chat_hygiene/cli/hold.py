@@ -53,7 +53,9 @@ def add(
     Exit codes: 0 done, 2 it names nothing that could be held, or an end that is past.
     """
     if sum(each is not None for each in (chat, label, device)) != 1:
-        raise UsageError("name one of: a chat, --label, --device", fix="hold add +34600111222 --reason TEXT")
+        raise UsageError(
+            "name one of: a chat, --label, --device", fix="chat-hygiene hold add CHAT --reason TEXT"
+        )
     if device is not None and on is not None:
         raise UsageError("--on goes with a chat or --label", fix="--device alone holds every chat of it")
     if until is not None and lasting is not None:

@@ -93,7 +93,7 @@ def _chat(ledger: Ledger, session: Session, chat: str, only: int | None) -> Aim:
     if not _CHAT_ID.fullmatch(wid):
         raise UsageError(
             "that is neither a phone number with its country code, nor a chat id, nor a pseudonym",
-            fix="write +34600111222, 34600111222@c.us, or chat_… as preview --json shows it",
+            fix='write a number like "+34 600 111 222", or a pseudonym (chat_…) as preview --json shows it',
         )
     numbers = [each for each in devices.load(session) if only in {None, each.id}]
     if not numbers:
