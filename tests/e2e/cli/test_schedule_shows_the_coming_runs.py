@@ -65,3 +65,17 @@ def test_what_is_not_stored_or_too_far_ahead_is_2(account):
     assert "no delete policy is named nope" in account("schedule", "nope", code=2).stderr
     account("schedule", "--days", "0", code=2)
     account("schedule", "--days", "367", code=2)
+
+
+def test_a_paused_policy_and_a_stop_are_told(account):
+    account("policy", "apply", account.file("some.yaml", POLICIES), "--yes")
+    account("policy", "pause", "busy", "--reason", "a review")
+    account("stop", "--reason", "holidays")
+    said = account("schedule", "busy", "nightly")
+    assert (
+        "busy: paused, else every 15 minutes Europe/Madrid; no run until chat-hygiene policy resume busy"
+        in said.stdout
+    )
+    assert "holidays: runs queue nothing until chat-hygiene start" in said.stderr
+    paused, active = account.json("schedule", "busy", "nightly")["policies"]
+    assert (paused["state"], paused["runs"], len(active["runs"])) == ("paused", [], 7)

@@ -21,7 +21,7 @@ _SHOWN = 14
 def schedule(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="Stored delete policies; all, unless named."),
+        typer.Argument(metavar="NAME", help="Stored delete policies; all, unless named."),
     ] = None,
     days: Annotated[int, typer.Option("--days", min=1, max=366, help="How far ahead.")] = 7,
     as_json: JsonOption = False,
