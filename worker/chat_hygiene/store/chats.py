@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from chat_hygiene.core.events import Event
 from chat_hygiene.core.facts import ChatFacts
 from chat_hygiene.core.states import JobState
-from chat_hygiene.store import audit, debts
+from chat_hygiene.store import audit, debts, holds
 from chat_hygiene.store.pseudonyms import Pseudonyms, hint
 from chat_hygiene.store.records import Record, fetch
 from chat_hygiene.store.tables import audit_events, chats, devices, jobs
@@ -105,13 +105,17 @@ def store_page(
         .with_for_update(),
     )
     known = {row[name]: row for row in rows for name in ("wid", "chat_ref") if row[name] is not None}
+    # A chat that was held before it was there keeps the name that the hold knows, made with an older key perhaps.
+    held = holds.named(
+        session, [ref for each in refs.values() for ref in each[1:] if not known.keys() & each]
+    )
     stored, new, seen = Stored(seen=len(newest)), [], []
     for wid, facts in newest.items():
         # A row keeps the pseudonym it was made with: holds, policies and the audit name it.
         row = next((known[name] for name in (wid, *refs[wid]) if name in known), None)
         if row is None:
             if facts.status != "removed":
-                ref, key_id = pseudonyms.ref(account.provider, account.device, wid)
+                ref, key_id = pseudonyms.ref(account.provider, account.device, wid, named=held)
                 new.append(_new_row(account, facts, ref, key_id, read_at=read_at, sweep=sweep))
             continue
         if row["removed_at"] is not None:
@@ -263,10 +267,12 @@ def erase(session: Session, chat_id: int, *, now: datetime, how: str, owed: bool
 
 def find(session: Session, refs: Sequence[str], *, wid: str | None = None) -> list[Record]:
     """Rows of these pseudonyms, or of this chat id, on whatever device, with the device's id."""
+    named = chats.c.chat_ref.in_(refs)
     query = (
         select(chats, devices.c.device, devices.c.alias)
         .join(devices, devices.c.id == chats.c.device_id)
-        .where(or_(chats.c.chat_ref.in_(refs), chats.c.wid == wid))
+        # No id is not an id that was erased.
+        .where(named if wid is None else or_(named, chats.c.wid == wid))
         .order_by(chats.c.id)
     )
     return fetch(session, query)
