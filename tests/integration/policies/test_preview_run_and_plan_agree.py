@@ -1,5 +1,9 @@
-"""On the same data a preview shows, a run queues and a plan lets go the same chats; a plan can only lose some."""
+"""On the same data a preview shows, a run queues and a plan lets go the same chats; a plan can only lose some.
 
+The naive reading says which; brakes, canary and approvals let no other through.
+"""
+
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -9,7 +13,7 @@ from sqlalchemy import select
 
 from chat_hygiene import wiring
 from chat_hygiene.core.errors import SafetyStopError
-from chat_hygiene.pipeline import evaluate, plan, preview
+from chat_hygiene.pipeline import approval, evaluate, plan, preview
 from chat_hygiene.settings import load_settings
 from chat_hygiene.store import policies
 from chat_hygiene.store.tables import jobs
@@ -43,97 +47,143 @@ def ran(ledger, store, **only):
     """The report of a run, what it queued, and what the policy then has in its queue."""
     trigger = "plan" if only else "manual"
     report = evaluate.run(ledger.context, store.name, trigger=trigger, slot=NOW, now=NOW, **only)
-    query = select(jobs.c.chat_ref, jobs.c.run_id)
-    with ledger.reading() as session:
-        rows = session.execute(
-            query.where(jobs.c.policy_id == store.policy_id, jobs.c.state == "queued")
-        ).all()
-    new = {row.chat_ref for row in rows if row.run_id == report.run_id}
+    new = queue_of(ledger, store, report.run_id)
     assert len(new) == report.queued
-    return report, new, {row.chat_ref for row in rows}
+    return report, new, queue_of(ledger, store)
+
+
+def queue_of(ledger, store, run_id=None):
+    """What the policy has in its queue, of one run if given."""
+    query = select(jobs.c.chat_ref).where(jobs.c.policy_id == store.policy_id, jobs.c.state == "queued")
+    with ledger.reading() as session:
+        return set(session.scalars(query if run_id is None else query.where(jobs.c.run_id == run_id)))
 
 
 def refs(candidates):
     return {each.chat_ref for each in candidates}
 
 
-def busy(before):
-    """The chats that may get no job: they have one, or this version failed to delete them within a week."""
-    return {
+def naive(world):
+    """The chats that a run may queue, by the naive reading: those that go, but for those with a job.
+
+    A chat that this version failed to delete within a week counts as one with a job.
+    """
+    policy, keeps, inbox, holds, before = world
+    busy = {
         f"chat_{number}"
         for number, state, mine in before
         if state in ("queued", "quarantined") or (state == "failed" and mine)
     }
+    return {chat["chat_ref"] for chat in inbox if goes(policy, keeps, chat, holds, NOW)} - busy
+
+
+def each_of(number, some_worlds, compare):
+    """Compares so many times four worlds."""
+
+    @cases(number)
+    @given(some_worlds)
+    def run(found):
+        for each in found:
+            compare(each)
+
+    run()
 
 
 def test_preview_equals_run_equals_plan_and_all_equal_the_naive_reading(ledger):
     store, went, stayed = Store(ledger.context.sessions), 0, 0
 
-    @cases(250)
-    @given(worlds())
     def compare(world):
         nonlocal went, stayed
-        policy, keeps, inbox, holds, before = world
         store.fill(*world)
-        seen, _ = looked(ledger, store)
+        seen, found = looked(ledger, store)
         _, queued, queue = ran(ledger, store)
         store.fill(*world)
-        _, found = looked(ledger, store)
         report, let_go, left = ran(ledger, store, only=found.candidates, version=found.version)
 
         assert refs(each for each in seen.going if not each.queued and not each.stale) == queued
         assert let_go == queued
         assert refs(each for each in seen.matches if each.queued) | queued == queue == left
         assert refs(report.dropped) == refs(found.candidates) - left
-        may = refs_of(chat for chat in inbox if goes(policy, keeps, chat, holds, NOW))
-        assert queued == may - busy(before)
-        went, stayed = went + len(queued), stayed + len(inbox) - len(queued)
+        assert queued == naive(world)
+        went, stayed = went + len(queued), stayed + len(world[2]) - len(queued)
 
-    compare()
+    each_of(60, worlds(), compare)
     assert went >= 500
     assert stayed >= 500
 
 
-def refs_of(chats):
-    return {chat["chat_ref"] for chat in chats}
-
-
 @st.composite
-def changed(draw, inbox):
-    """The same chats later: most have a fact changed, some of them so that they match only now."""
-    later = []
-    for chat in inbox:
-        names = draw(st.lists(st.sampled_from(sorted(set(WILD) - {"device_id", "wid"})), max_size=1))
-        later.append(chat | {name: draw(WILD[name]) for name in names})
-    return later
+def changing_worlds(draw):
+    """Worlds with what became of each: most chats have a fact changed, some so that they match only now; more is held."""
+    kept = sorted(set(WILD) - {"device_id", "wid"})
+
+    def change(chat):
+        names = draw(st.lists(st.sampled_from(kept), max_size=1))
+        return chat | {name: draw(WILD[name]) for name in names}
+
+    return [(world, [change(chat) for chat in world[2]], draw(some_holds())) for world in draw(worlds())]
 
 
 def test_whatever_happens_in_between_a_plan_lets_no_other_chat_go_and_none_that_stopped_matching(ledger):
     store, went, dropped, newly = Store(ledger.context.sessions), 0, 0, 0
 
-    @cases(150)
-    @given(worlds(), st.data())
-    def compare(world, data):
+    def compare(worlds_and_changes):
         nonlocal went, dropped, newly
-        policy, keeps, inbox, holds, _ = world
-        store.fill(*world)
+        (policy, keeps, inbox, holds, before), later, more = worlds_and_changes
+        store.fill(policy, keeps, inbox, holds, before)
         _, found = looked(ledger, store)
-        later = data.draw(changed(inbox))
-        more = [*holds, *data.draw(some_holds())]
-        store.fill(policy, keeps, later, more)
+        store.fill(policy, keeps, later, [*holds, *more])
         report, let_go, _ = ran(ledger, store, only=found.candidates, version=found.version)
 
         listed = refs(found.candidates)
-        may = refs_of(chat for chat in later if goes(policy, keeps, chat, more, NOW))
+        may = naive((policy, keeps, later, [*holds, *more], ()))
         assert let_go == listed & may
         assert refs(report.dropped) == listed - may
         assert all(each.clause and each.words for each in report.dropped)
         went, dropped, newly = went + len(let_go), dropped + len(listed - may), newly + len(may - listed)
 
-    compare()
+    each_of(40, changing_worlds(), compare)
     assert went >= 200
     assert dropped >= 100
     assert newly >= 10
+
+
+@st.composite
+def limited_worlds(draw):
+    """Worlds with limits, most of them none."""
+    limits = st.fixed_dictionaries(
+        {
+            "max_chats": st.sampled_from((0, 1, 4, *[1000] * 5)),
+            "max_share": st.sampled_from(("0%", "10%", *["100%"] * 4)),
+            "canary": st.sampled_from(("off", "off", 1, 3)),
+        }
+    )
+    return [(world, draw(limits)) for world in draw(worlds())]
+
+
+def test_no_policy_keep_hold_brake_or_canary_lets_a_chat_through_that_may_not_go(ledger):
+    store, ends = Store(ledger.context.sessions), Counter()
+
+    def compare(limited):
+        world, limits = limited
+        store.fill(*world, limits=limits)
+        wanted = naive(world)
+        report, queued, _ = ran(ledger, store)
+        on_device = Counter(chat["device_id"] for chat in world[2] if chat["chat_ref"] in wanted)
+        ends[report.state, report.reason] += 1
+        if report.state == "awaiting_approval":
+            assert queued == set()
+            approval.approve(ledger.context, report.run_id, per_day=None, because=None, now=NOW)
+            assert queue_of(ledger, store, report.run_id) == wanted
+            return
+        assert max(on_device.values(), default=0) <= limits["max_chats"], "a brake was not asked"
+        assert queued <= wanted
+        most = len(wanted) if limits["canary"] == "off" else min(limits["canary"], len(wanted))
+        assert len(queued) == most
+
+    each_of(150, limited_worlds(), compare)
+    assert ends["awaiting_approval", "brake"] >= 20
+    assert ends["done", "queued"] >= 20
 
 
 def test_a_policy_that_was_edited_since_lets_nothing_of_the_plan_go(ledger):

@@ -16,7 +16,8 @@ from chat_hygiene.store.tables import (
     run_candidates,
 )
 from integration.policies import oracle
-from integration.policies.strategies import DEVICES, MIN_AGE, NOW, situations
+from integration.policies.strategies import DEVICES, MIN_AGE, NOW, inboxes, keep_policies
+from integration.policies.strategies import policies as policies_of_a_world
 
 EVER = timedelta(days=3000)
 NO_LIMITS = {"max_chats": 1_000_000, "max_share": "100%", "canary": "off"}
@@ -49,13 +50,15 @@ def some_holds(draw):
 
 @st.composite
 def worlds(draw):
-    """(policy, keep-policies, chats, holds, jobs): what `Store.fill` takes. A job is (chat, state, of this policy)."""
-    policy, keeps, inbox = draw(situations())
+    """Four worlds with the same policies, as `Store.fill` takes them: the statements of a policy are compiled once.
+
+    Each is (policy, keep-policies, chats, holds, jobs of before); a job is (chat, state, whether it is this policy's).
+    """
+    policy, keeps = draw(policies_of_a_world()), draw(keep_policies())
     states = st.sampled_from(("queued", "quarantined", "failed", "failed long ago"))
-    before = draw(
-        st.lists(st.tuples(st.integers(1, 24), states, st.booleans()), max_size=4, unique_by=lambda x: x[0])
-    )  # fmt: skip
-    return policy, keeps, inbox, draw(some_holds()), before
+    job = st.tuples(st.integers(1, 24), states, st.booleans())
+    before = st.lists(job, max_size=4, unique_by=lambda each: each[0])
+    return [(policy, keeps, draw(inboxes(policy)), draw(some_holds()), draw(before)) for _ in range(4)]
 
 
 def document(policy, **more):
