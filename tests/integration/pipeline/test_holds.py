@@ -104,6 +104,18 @@ def test_a_chat_whose_row_was_made_with_a_key_that_is_gone_is_held_by_its_number
     assert rig.run().outcomes == {}
 
 
+def test_a_hold_on_a_chat_that_came_later_survives_a_new_key(rig):
+    rig.sync()
+    rig.overrides["pseudonym_key"] = f"old:{'p' * 32}"
+    assert not place(rig, NUMBER).stored
+    rig.overrides["pseudonym_key"] = f"new:{'q' * 32},old:{'p' * 32}"
+    rig.chat(1)
+    rig.chat(2)
+    rig.apply()
+    assert rig.run().outcomes == {"deleted": 1}
+    assert rig.sql("select key_id from chats order by chat_hint") == [("old",), ("new",)]
+
+
 def test_on_one_number_only_that_chat_is_held(rig):
     rig.world.add_device(device_record(OTHER, alias="Sales"))
     rig.chat(1)

@@ -4,7 +4,7 @@ A hold wins over every policy. Who asks whether a chat is held asks `clause`; ho
 turns is `store.switches`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -132,6 +132,14 @@ def place(
     }
     hold_id: int = session.execute(insert(holds).values(values).returning(holds.c.id)).scalar_one()
     return hold_id
+
+
+def named(session: Session, refs: Collection[str]) -> set[str]:
+    """Those of these pseudonyms that a hold names which was not released."""
+    if not refs:
+        return set()
+    query = select(holds.c.chat_ref).where(holds.c.chat_ref.in_(refs), holds.c.released_at.is_(None))
+    return {ref for ref in session.execute(query).scalars() if ref is not None}
 
 
 def release(session: Session, hold_ids: Sequence[int], *, now: datetime, actor: str) -> None:

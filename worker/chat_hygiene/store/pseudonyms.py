@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 _PREFIX = "chat_"
 # Letters only: a pseudonym never holds what looks like a number.
@@ -30,11 +30,12 @@ class Pseudonyms:
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
         self._keys = dict(keys)
-        self._current = next(iter(self._keys))
 
-    def ref(self, provider: str, device: str, wid: str) -> tuple[str, str]:
-        """The pseudonym to store, and the id of the key that made it."""
-        return _ref(self._keys[self._current], provider, device, wid), self._current
+    def ref(self, provider: str, device: str, wid: str, *, named: Collection[str] = ()) -> tuple[str, str]:
+        """The pseudonym to store, and the id of the key that made it; one of `named`, if an older key made that."""
+        refs = dict(zip(self.refs(provider, device, wid), self._keys, strict=True))
+        found = next((ref for ref in refs if ref in named), next(iter(refs)))
+        return found, refs[found]
 
     def refs(self, provider: str, device: str, wid: str) -> list[str]:
         """The pseudonyms under which the chat may be stored, the current one first."""
