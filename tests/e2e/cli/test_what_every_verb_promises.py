@@ -24,6 +24,7 @@ VERBS = [
         "debt retry",
         "debt write-off",
     ),
+    *("hold add", "hold list", "hold release", "stop", "start"),
     *("runs list", "runs show", "runs approve", "runs reject"),
     *("debt list", "audit list", "audit export", "audit verify", "db upgrade", "db current", "db check"),
     *("up", "worker", "beat", "web", "webhooks register", "webhooks list"),
