@@ -149,6 +149,8 @@ def test_a_policy_that_changed_since_its_run_needs_another_one(table):
     run_id = waiting(table, 2)
     table.policy(limits=NONE, when="{inactive_for: 31d}")
     assert "changed since" in refused(table, run_id, SafetyStopError)
+    table.sql(update(policy_runs).values(state="awaiting_approval"))
+    assert "run 1 is of version 1, and 2 is in force" in refused(table, run_id, SafetyStopError)
 
 
 @pytest.mark.parametrize("state", ["paused", "retired"])
