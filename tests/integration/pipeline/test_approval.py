@@ -10,7 +10,7 @@ from sqlalchemy import insert, select, update
 from chat_hygiene.core.errors import SafetyStopError, UsageError
 from chat_hygiene.core.reasons import Reason
 from chat_hygiene.pipeline import approval, evaluate
-from chat_hygiene.store.tables import chats, devices, holds, jobs, policies, policy_runs
+from chat_hygiene.store.tables import chats, devices, holds, jobs, policies, policy_runs, run_candidates
 from integration.pipeline.deciding import (
     Listed,
     approve,
@@ -311,3 +311,14 @@ def test_the_canary_of_an_approved_version_is_not_asked_again(table):
     table.now += DAY
     table.synced()
     assert (run(table).queued, queued(table)) == (1, ["chat_9"])
+
+
+def test_what_failed_since_is_not_tried_again_by_an_approval(table):
+    run_id = waiting(table, 2)
+    assert run(table, only=[Listed("chat_0")]).queued == 1
+    end_jobs(table, "failed")
+    put_down = {"run_id": run_id, "withheld_by": "brake", "matched_at": table.now, "not_before": table.now}
+    table.sql(insert(run_candidates).values(chat_id=1, generation=1, **put_down))
+    report = approve(table, run_id)
+    assert [(each.chat_ref, each.clause) for each in report.dropped] == [("chat_0", "job")]
+    assert queued(table) == ["chat_1"]

@@ -60,9 +60,8 @@ def approve(
     more or not now; nothing is changed then.
     """
     with context.sessions.begin() as session:
+        policies.lock(session, _found(session, run_id).policy_id)
         run = _found(session, run_id)
-        policies.lock(session, run.policy_id)
-        run = approvals.take(session, run_id)
         evaluation = _evaluation(context, session, run, now=now)
         candidates = withheld.of_run(session, run_id, by=BRAKE)
         if per_day is not None and len(candidates) > per_day * MOST_DAYS:
@@ -103,9 +102,8 @@ def approve(
 def reject(context: Context, run_id: int, *, because: str, now: datetime) -> None:
     """None of the run's candidates goes by it; a later run judges them anew. Raises UsageError and SafetyStopError."""
     with context.sessions.begin() as session:
+        policies.lock(session, _found(session, run_id).policy_id)
         run = _found(session, run_id)
-        policies.lock(session, run.policy_id)
-        run = approvals.take(session, run_id)
         _awaits(run)
         approvals.reject(session, run, because=because, now=now, actor=context.actor)
 
@@ -120,7 +118,7 @@ def expire(context: Context, *, now: datetime) -> int:
             # One whose policy is being evaluated or changed right now is the next tick's.
             if not policies.try_lock(session, each.policy_id):
                 continue
-            run = approvals.take(session, each.id)
+            run = _found(session, each.id)
             if run.state == runs.AWAITING:
                 approvals.expire(session, run, now=now, actor=context.actor)
                 expired += 1

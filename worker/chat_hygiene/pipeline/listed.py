@@ -34,7 +34,7 @@ def queue(evaluation: Evaluation, *, by: str | None, per_day: int | None = None)
 def kept(evaluation: Evaluation, *, by: str | None) -> tuple[Dropped, ...]:
     """Those of a run's candidates that are not queued and may not go, oldest first, each with what keeps it."""
     clauses = (*evaluation.compiled.clauses, evaluation.job, evaluation.fresh)
-    words = {each.name: each.words if each.wanted else f"not {each.words}" for each in clauses}
+    words = {each.name: each.words if each.wanted else f"unless {each.words}" for each in clauses}
     words |= {withheld.GENERATION: "still the conversation that was listed"}
     return tuple(
         Dropped(ref, hint, clause, words[clause])

@@ -1,4 +1,7 @@
-"""Runs that await approval: what becomes of one is decided once, by a person, by time, or by a newer run (`runs.supersede`)."""
+"""Runs that await approval: what becomes of one is decided once, by a person, by time, or by a newer run (`runs.supersede`).
+
+Whoever decides has locked the run's policy before looking.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,12 +36,6 @@ def look(session: Session, run_id: int) -> Pending | None:
     """A run, if there is one."""
     row = session.execute(_pending().where(policy_runs.c.id == run_id)).one_or_none()
     return None if row is None else Pending(*row)
-
-
-def take(session: Session, run_id: int) -> Pending:
-    """A run that there is, locked. Its policy is locked before."""
-    query = _pending().where(policy_runs.c.id == run_id).with_for_update(of=policy_runs)
-    return Pending(*session.execute(query).one())
 
 
 def overdue(session: Session, *, now: datetime) -> list[Pending]:
