@@ -131,6 +131,32 @@ def test_a_version_that_reaches_a_chat_more_is_looser(versions):
     assert words or not more, f"chats {sorted(more)} would go by {after} and did not by {before}"
 
 
+@st.composite
+def one_condition(draw):
+    """Two versions that differ in the values of one condition alone."""
+    name = draw(st.sampled_from(sorted(ATOMS)))
+    part = draw(st.sampled_from(("when", "unless")))
+    base = {
+        "name": "p",
+        "schedule": "0 3 * * *",
+        "when": {"agent" if name == "department" else "department": "a1"},
+    }
+    versions = [
+        dict(base, **{part: (base["when"] if part == "when" else {}) | {name: draw(ATOMS[name])}})
+        for _ in "ab"
+    ]
+    return (*versions, near(*versions))
+
+
+@cases(600)
+@given(one_condition())
+def test_a_condition_that_lets_a_chat_more_through_is_looser(versions):
+    before, after, inbox = versions
+    more = reached(after, inbox) - reached(before, inbox)
+    words = looser(deleting(before), deleting(after), canary=10)
+    assert words or not more, f"chats {sorted(more)} would go by {after} and did not by {before}"
+
+
 @cases(150)
 @given(st.sampled_from((*BRANCHES, *OPENINGS)), st.sampled_from((*BRANCHES, *OPENINGS)))
 def test_naming_kind_pinned_or_locked_somewhere_else_is_looser_where_it_opens(one, other):
