@@ -283,6 +283,18 @@ def test_a_policy_that_changes_while_the_plan_syncs_lets_nothing_go(rig, file):
     assert rig.states() == {}
 
 
+def test_an_edit_between_the_last_look_and_the_evaluation_lets_nothing_go_either(rig, file, monkeypatch):
+    rig.chat(1)
+    rig.apply()
+    rig.sync()
+    make(rig, file)
+    rig.apply(when="{resolved_for: 31d}")
+    monkeypatch.setattr("chat_hygiene.wiring.running.check_plan", lambda *_: None)
+    with pytest.raises(SafetyStopError, match="version 2"):
+        carry_out(rig, file)
+    assert rig.states() == {}
+
+
 def test_a_process_that_may_not_delete_carries_no_plan_out(rig, file):
     rig.chat(1)
     rig.apply()
