@@ -1,5 +1,6 @@
 """Runs on a timetable, by hand: what they queued and withhold, how their jobs end, and deciding about them."""
 
+import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -81,3 +82,23 @@ def stop(table, *, on: bool = True) -> None:
     """Somebody stops all deleting, or lets it go on."""
     values = {"on": on, "actor": "ops", "reason": "a check", "at": table.now}
     table.sql(update(switches).where(switches.c.name == "stop").values(values))
+
+
+def at_once(*works) -> list:
+    """What each returned or raised, all begun at one moment."""
+    barrier, ended = threading.Barrier(len(works)), [None] * len(works)
+
+    def work(place, call):
+        barrier.wait()
+        try:
+            ended[place] = call()
+        except Exception as error:  # noqa: BLE001 - handed back
+            ended[place] = error
+
+    threads = [threading.Thread(target=work, args=each) for each in enumerate(works)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads), "they wait for each other"
+    return ended

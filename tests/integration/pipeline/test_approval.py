@@ -1,7 +1,6 @@
 """A run that awaits approval: what a person lets go is exactly its candidates, and of those only what still may."""
 
 import json
-import threading
 from datetime import timedelta
 
 import pytest
@@ -14,6 +13,7 @@ from chat_hygiene.store.tables import chats, devices, holds, jobs, policies, pol
 from integration.pipeline.deciding import (
     Listed,
     approve,
+    at_once,
     end_jobs,
     message,
     queued,
@@ -233,26 +233,6 @@ def test_a_plan_of_another_version_changes_nothing(table):
     with pytest.raises(SafetyStopError, match="version 1 by now, not 2"):
         run(table, only=[Listed("chat_1")], version=2)
     assert table.sql(select(policy_runs.c.id)) == []
-
-
-def at_once(*works) -> list:
-    """What each returned or raised, all begun at one moment."""
-    barrier, ended = threading.Barrier(len(works)), [None] * len(works)
-
-    def work(place, call):
-        barrier.wait()
-        try:
-            ended[place] = call()
-        except Exception as error:  # noqa: BLE001 - handed back
-            ended[place] = error
-
-    threads = [threading.Thread(target=work, args=each) for each in enumerate(works)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert not any(thread.is_alive() for thread in threads), "they wait for each other"
-    return ended
 
 
 def test_two_approvals_at_once_are_one(table):

@@ -2,6 +2,7 @@
 
 import threading
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy.exc import IntegrityError
@@ -10,6 +11,7 @@ from chat_hygiene.core.errors import DatabaseError
 from chat_hygiene.pipeline import evaluate
 from chat_hygiene.store import candidates, runs
 from chat_hygiene.wiring.serving import Service
+from integration.pipeline.deciding import at_once, queued
 from support.timetable import HOUR, Timetable
 
 MINUTE = timedelta(minutes=1)
@@ -186,3 +188,37 @@ def test_a_due_policy_goes_the_whole_way_by_what_each_tick_wakes(rig):
     reasons = dict(rig.sql("select reason, count(*) from policy_runs group by reason"))
     assert reasons["queued"] == 1
     assert reasons.keys() <= {"queued", "coalesced", "missed"}
+
+
+def test_runs_of_two_policies_at_once_queue_each_chat_once_and_wait_for_nobody_for_ever(table):
+    table.policy("old")
+    table.policy("other", when="{inactive_for: 31d}")
+    table.number()
+    for number in range(40):
+        table.chat(number)
+
+    def work(name, second):
+        slot = table.now + timedelta(seconds=second)
+        with table.context() as context:
+            return evaluate.run(context, name, trigger="manual", slot=slot, now=table.now)
+
+    names = ["old", "other"] * 3
+    ended = at_once(*(partial(work, name, second) for second, name in enumerate(names)))
+    assert sum(getattr(each, "queued", -99) for each in ended) == 40, ended
+    refs = queued(table)
+    assert len(refs) == len(set(refs)) == 40
+
+
+def test_a_slot_that_two_evaluate_at_once_has_one_run(table):
+    table.policy()
+    table.number()
+    table.chat(1)
+
+    def work():
+        with table.context() as context:
+            return evaluate.run(context, "old", trigger="manual", slot=table.now, now=table.now)
+
+    ended = at_once(work, work, work)
+    assert sum(isinstance(each, IntegrityError) for each in ended) == 2, ended
+    assert table.sql("select count(*) from policy_runs") == [(1,)]
+    assert queued(table) == ["chat_1"]
