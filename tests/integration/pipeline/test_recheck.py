@@ -89,8 +89,19 @@ def test_only_the_number_that_was_read_is_asked_again(rig):
     queue(rig)
     rig.sql("update chats set status = 'active'")
     with rig.ledger() as ledger:
-        assert recheck.run(ledger.context, 2, now=rig.now()) == 1
+        assert recheck.run(ledger.context, 2, read_since=None, now=rig.now()) == 1
     assert rig.sql("select device_id from jobs where state = 'cancelled'") == [(2,)]
+
+
+def test_what_was_not_read_just_now_is_not_asked_again_unless_all_was(rig):
+    queued(rig, 1, 2)
+    rig.sql("update chats set status = 'active'")
+    rig.world.change_chat(DEVICE, wid(1), status="active")
+    hinted(rig, DEVICE, wid(1))
+    one_slice(rig)
+    assert rig.states() == {"cancelled": 1, "queued": 1}
+    with rig.ledger() as ledger:
+        assert recheck.run(ledger.context, 1, read_since=None, now=rig.now()) == 1
 
 
 def test_a_call_that_is_out_is_left_to_its_outcome(rig):
@@ -98,7 +109,7 @@ def test_a_call_that_is_out_is_left_to_its_outcome(rig):
     rig.sql("update jobs set intent = 'whatsapp'")
     rig.sql("update chats set status = 'active'")
     with rig.ledger() as ledger:
-        assert recheck.run(ledger.context, 1, now=rig.now()) == 0
+        assert recheck.run(ledger.context, 1, read_since=None, now=rig.now()) == 0
     assert rig.states() == {"queued": 1}
 
 
@@ -120,7 +131,7 @@ def test_a_policy_that_nobody_can_ask_is_left_to_its_next_run(rig, action, chang
     else:
         newer(rig, action, change)
     with rig.ledger() as ledger:
-        assert recheck.run(ledger.context, 1, now=rig.now()) == 0
+        assert recheck.run(ledger.context, 1, read_since=None, now=rig.now()) == 0
     assert rig.states() == {"queued": 1}
 
 
@@ -150,8 +161,8 @@ def test_a_policy_that_is_being_evaluated_or_changed_keeps_no_sync_waiting(rig):
         with context.sessions.begin() as other:
             policies.lock(other, 1)
             other.execute(text("select 1"))
-            assert recheck.run(context, 1, now=rig.now()) == 0
-        assert recheck.run(context, 1, now=rig.now()) == 1
+            assert recheck.run(context, 1, read_since=None, now=rig.now()) == 0
+        assert recheck.run(context, 1, read_since=None, now=rig.now()) == 1
 
 
 def test_a_large_number_is_asked_in_batches_and_all_leave(rig, monkeypatch):
@@ -159,5 +170,5 @@ def test_a_large_number_is_asked_in_batches_and_all_leave(rig, monkeypatch):
     queued(rig, *range(5))
     rig.sql("update chats set status = 'active'")
     with rig.ledger() as ledger:
-        assert recheck.run(ledger.context, 1, now=rig.now()) == 5
+        assert recheck.run(ledger.context, 1, read_since=None, now=rig.now()) == 5
     assert rig.states() == {"cancelled": 5}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from pydantic import ValidationError
+from sqlalchemy import ColumnElement, and_, literal
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.states import JobEvent
@@ -15,6 +16,8 @@ from chat_hygiene.pipeline import rules
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.store import candidates, holds, moves, policies
 from chat_hygiene.store.engine import reading
+from chat_hygiene.store.tables import chats, jobs
+from chat_hygiene.store.types import Instant
 from chat_policies import Compiled, UnknownDeviceError
 
 BATCH = 200
@@ -24,24 +27,26 @@ Progress = Callable[[int, int], None]
 """Called with how many jobs are cancelled, and of how many."""
 
 
-def run(context: Context, device_id: int, *, now: datetime) -> int:
-    """After fresh reads of a number: cancels its queued jobs of enforcing policies that stopped matching. Returns how many.
+def run(context: Context, device_id: int, *, read_since: datetime | None, now: datetime) -> int:
+    """After reads of a number: cancels its queued jobs of enforcing policies that stopped matching. Returns how many.
 
-    A policy that cannot be read, that names a number which is not there, or that is being evaluated or changed right now
-    is left to its next run.
+    Those of all its chats, or only of those that were read since an instant. A policy that cannot be read, that names a
+    number which is not there, or that is being evaluated or changed right now is left to its next run.
     """
+    fresh = [] if read_since is None else [chats.c.synced_at >= literal(read_since, Instant())]
+    there = and_(jobs.c.device_id == device_id, *fresh)
     with reading(context.sessions) as session:
         waiting = {
-            stored.id: [job_id for job_id, _ in _gone(context, session, stored.id, device_id, now=now)]
+            stored.id: _gone(context, session, stored.id, among=there, lock=False, now=now)
             for stored in policies.enforcing(session)
         }
     cancelled = 0
-    for policy_id, ids in waiting.items():
-        for some in _batches(ids):
+    for policy_id, found in waiting.items():
+        for some in _batches([job_id for job_id, _ in found]):
             with context.sessions.begin() as session:
                 if not policies.try_lock(session, policy_id):
                     break
-                gone = _gone(context, session, policy_id, device_id, among=some, now=now)
+                gone = _gone(context, session, policy_id, among=jobs.c.id.in_(some), lock=True, now=now)
                 _cancel(context, session, gone, now=now)
             cancelled += len(gone)
     return cancelled
@@ -63,24 +68,15 @@ def _gone(
     context: Context,
     session: Session,
     policy_id: int,
-    device_id: int,
     *,
-    among: Sequence[int] | None = None,
+    among: ColumnElement[bool],
+    lock: bool,
     now: datetime,
 ) -> list[tuple[int, str]]:
-    """(job id, clause) of a policy's jobs on a number that do not match any more; locked, when they are `among` some."""
     compiled = _compiled(context, session, policy_id, now=now)
     if compiled is None:
         return []
-    return candidates.stopped_matching(
-        session,
-        policy_id,
-        compiled.clauses,
-        now=now,
-        device_id=device_id,
-        among=among,
-        lock=among is not None,
-    )
+    return candidates.stopped_matching(session, policy_id, compiled.clauses, now=now, among=among, lock=lock)
 
 
 def _compiled(context: Context, session: Session, policy_id: int, *, now: datetime) -> Compiled | None:

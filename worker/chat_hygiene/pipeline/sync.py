@@ -212,8 +212,9 @@ async def _walk(context: Context, walk: Walk, *, full: bool | None) -> Slice:
     except ProviderError as error:
         await asyncio.to_thread(_note_failure, context, walk.device, error)
         problem = str(error)
-    # Whatever was read stays, however the walk ended.
-    await asyncio.to_thread(recheck.run, context, walk.device.id, now=context.clock())
+    # Whatever was read stays, however the walk ended; a complete one also tells what is missing.
+    since = None if walk.reads == "everything" else walk.began
+    await asyncio.to_thread(recheck.run, context, walk.device.id, read_since=since, now=context.clock())
     return Slice(_report(walk, problem), more)
 
 

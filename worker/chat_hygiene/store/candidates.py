@@ -206,14 +206,14 @@ def stopped_matching(
     clauses: Sequence[Clause],
     *,
     now: datetime,
-    device_id: int | None = None,
-    among: Sequence[int] | None = None,
+    among: ColumnElement[bool] | None = None,
     lock: bool = True,
 ) -> list[tuple[int, str]]:
     """(job id, first clause that fails) of the policy's queued jobs whose chat no longer matches; locked.
 
-    What a hold covered after it was queued is one of them, also when the hold is over: it begins anew. Of one device or `among` some only, if given; without `lock` it is a look. A job with an intent out is left alone: its
-    outcome has to be read first.
+    What a hold covered after it was queued is one of them, also when the hold is over: it begins anew. Only those `among`
+    some, a condition over jobs and chats, if given; without `lock` it is a look. A job with an intent out is left alone:
+    its outcome has to be read first.
     """
     void = holds.ended_since(chats, jobs.c.queued_at, now=now)
     fails = [(void, literal("hold")), *((~clause.holds(), literal(clause.name)) for clause in clauses)]
@@ -229,10 +229,8 @@ def stopped_matching(
         )
         .order_by(jobs.c.id)
     )
-    if device_id is not None:
-        query = query.where(jobs.c.device_id == device_id)
     if among is not None:
-        query = query.where(jobs.c.id.in_(among))
+        query = query.where(among)
     if lock:
         # A job that a gate is moving right now is the gate's: it asks the same clauses.
         query = query.with_for_update(of=jobs, skip_locked=True)
