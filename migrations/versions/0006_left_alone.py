@@ -43,7 +43,8 @@ OFFLINE = """d.status IS NULL OR d.status <> 'operative' OR d.product <> 'io' OR
 VIEWS = {
     "report_v1_policies": f"""
         SELECT p.name AS policy, p.version, FIELD(mode) AS mode, p.state,
-            FIELD(schedule) AS schedule, FIELD(timezone) AS timezone, v.rule, p.next_run_at,
+            FIELD(schedule) AS schedule, FIELD(timezone) AS timezone, v.rule,
+            CASE WHEN p.state = 'active' THEN p.next_run_at END AS next_run_at,
             r.started_at AS last_run_at, r.state AS last_run_state,
             COALESCE(late.chats, 0) AS overdue, late.oldest AS oldest_overdue_at
         FROM policies AS p

@@ -309,3 +309,11 @@ def test_a_reason_that_holds_a_number_is_refused_and_nothing_is_stored(queued):
     with pytest.raises(UsageError, match="phone number"):
         apply(queued, documents(old("80d")), because="for +34 600 111 222")
     assert queued.sql(select(policies.c.version)) == [(1,)]
+
+
+def test_a_paused_policy_has_no_next_run_and_its_failures_are_not_retried(queued):
+    queued.sql("update jobs set state = 'failed' where id = 1")
+    turn(queued, "pause")
+    assert queued.sql("select state, next_run_at from report_v1_policies") == [("paused", None)]
+    with queued.context() as context, pytest.raises(UsageError, match="old is paused"):
+        wiring.retry_jobs(wiring.Ledger(context), [1])

@@ -48,7 +48,7 @@ VIEWS = (
         ("schedule", "text", "cron with five fields; NULL for a keep-policy"),
         ("timezone", "text", "IANA zone of the schedule"),
         ("rule", "text", "the rule in words"),
-        ("next_run_at", "instant", "next slot of its schedule"),
+        ("next_run_at", "instant", "next slot of its schedule; NULL while it is paused"),
         ("last_run_at", "instant", "start of its last run"),
         ("last_run_state", "text", "state of its last run"),
         (

@@ -164,6 +164,8 @@ def _no_retry(session: Session, job: Handled, *, forced: bool) -> str | None:
     if job.chat_left:
         return "its chat left since: should it come back, a run of the policy decides about it"
     stored = policies.load_by_id(session, job.policy_id)
+    if stored.state == "paused":
+        return f"its policy {stored.policy.name} is paused, and its queue stands still until it is resumed"
     if not stored.enforces:
         return f"its policy {stored.policy.name} does not delete now: it would be cancelled"
     if forced and stored.policy.delete is not None and not stored.policy.delete.from_whatsapp:
