@@ -22,13 +22,14 @@ from {series}
 """
 # What a plan may not say: every job is read, or every queued one.
 FULL = {"sqlite": ("SCAN jobs",), "postgresql": ("Seq Scan on jobs", "Group Key")}
-# These may read an index from end to end that holds only the rows in question.
+# These may read an index, or a plan, from end to end that holds only the rows in question.
 WHOLE = {
     "whether calls are unanswered": ("ix_jobs_unanswered",),
     "when the first lease ends": ("ix_jobs_leases",),
     "which leases are over": ("ix_jobs_leases",),
     "how many are due": ("ix_jobs_due",),
     "what waits": ("ix_jobs_due", "ix_jobs_leases"),
+    "when each device has work of a plan": ("run_candidates",),
 }
 
 
@@ -63,6 +64,7 @@ def ledger(world, engine):
 LOOKS = {
     "when each device has work": lambda s: jobs.due_by_device(s, mine=jobs.of_policies(None)),
     "when each device has work of some policies": lambda s: jobs.due_by_device(s, mine=jobs.of_policies([1])),
+    "when each device has work of a plan": lambda s: jobs.due_by_device(s, mine=jobs.of_plans([1])),
     "whether calls are unanswered": lambda s: jobs.unanswered(s, mine=jobs.of_policies(None)),
     "when the first lease ends": lambda s: jobs.first_lease_end(s, others_than="me"),
     "which leases are over": lambda s: jobs.expired(s, now=NOW, everyone=False),

@@ -196,12 +196,6 @@ def expired(session: Session, *, now: datetime, everyone: bool) -> list[tuple[in
     ]
 
 
-def waiting(session: Session) -> list[Record]:
-    """Queued jobs with when and for whom they wait, soonest first."""
-    query = listing().where(_QUEUED).order_by(None).order_by(jobs.c.next_attempt_at)
-    return fetch(session, query)
-
-
 def listing() -> Select[tuple[object, ...]]:
     """Jobs with their device, policy and the chat's name, newest first."""
     return (
