@@ -87,7 +87,7 @@ class Crowd:
             holding.release(self.ledger, [row["id"] for row in placed.holds], reason="case closed")
 
     def read(self, rng):
-        recheck.run(self.context, 1, now=self.now())
+        recheck.run(self.context, 1, read_since=None, now=self.now())
 
     def work(self, rng):
         """Due jobs are claimed and brought to the gate; what passes is deleted, or fails."""
