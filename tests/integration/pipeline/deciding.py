@@ -8,8 +8,10 @@ from sqlalchemy import select, update
 
 from chat_hygiene.pipeline import approval, evaluate
 from chat_hygiene.store.tables import chats, jobs, run_candidates, switches
+from support.timetable import DAY
 
 ENDED_BADLY = ("removed_locally", "failed", "quarantined")
+NONE = "{max_chats: 0, max_share: 100%, canary: off}"
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,15 @@ def run(table, name: str = "old", **plan) -> evaluate.Report:
     trigger = "plan" if plan else "manual"
     with table.context() as context:
         return evaluate.run(context, name, trigger=trigger, slot=table.now, now=table.now, **plan)
+
+
+def waiting(table, chats: int, **policy) -> int:
+    """A run that awaits approval with so many candidates, the oldest last; its id."""
+    table.policy(**{"limits": NONE, **policy})
+    table.number()
+    for number in range(chats):
+        table.chat(number, quiet=(40 + number) * DAY)
+    return run(table).run_id
 
 
 def approve(table, run_id: int, *, per_day=None, because=None) -> evaluate.Report:

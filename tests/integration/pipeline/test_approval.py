@@ -8,31 +8,21 @@ from sqlalchemy import insert, select, update
 
 from chat_hygiene.core.errors import SafetyStopError, UsageError
 from chat_hygiene.core.reasons import Reason
-from chat_hygiene.pipeline import approval, evaluate
+from chat_hygiene.pipeline import approval
 from chat_hygiene.store.tables import chats, devices, holds, jobs, policies, policy_runs, run_candidates
 from integration.pipeline.deciding import (
+    NONE,
     Listed,
     approve,
-    at_once,
     end_jobs,
     message,
     queued,
     run,
     stop,
+    waiting,
     withheld,
 )
-from support.timetable import DAY, HOUR
-
-NONE = "{max_chats: 0, max_share: 100%, canary: off}"
-
-
-def waiting(table, chats: int, **policy) -> int:
-    """A run that awaits approval with so many candidates, the oldest last; its id."""
-    table.policy(**{"limits": NONE, **policy})
-    table.number()
-    for number in range(chats):
-        table.chat(number, quiet=(40 + number) * DAY)
-    return run(table).run_id
+from support.timetable import DAY
 
 
 def refused(table, run_id: int, error: type[Exception], **words) -> str:
@@ -233,54 +223,6 @@ def test_a_plan_of_another_version_changes_nothing(table):
     with pytest.raises(SafetyStopError, match="version 1 by now, not 2"):
         run(table, only=[Listed("chat_1")], version=2)
     assert table.sql(select(policy_runs.c.id)) == []
-
-
-def test_two_approvals_at_once_are_one(table):
-    run_id = waiting(table, 30)
-    ended = at_once(*[lambda: approve(table, run_id)] * 4)
-    reports = [each for each in ended if not isinstance(each, Exception)]
-    assert [each.queued for each in reports] == [30], ended
-    assert all(isinstance(each, UsageError) for each in ended if each not in reports), ended
-    assert len(queued(table)) == 30
-    assert len(table.events("run.approved")) == 1
-
-
-def test_an_approval_and_a_new_run_at_once_queue_each_chat_once(table):
-    run_id = waiting(table, 30)
-    now = table.now + HOUR
-
-    def again():
-        with table.context() as context:
-            return evaluate.run(context, "old", trigger="manual", slot=now, now=now)
-
-    approved, ran = at_once(lambda: approve(table, run_id), again)
-    if isinstance(approved, SafetyStopError):
-        assert "superseded" in str(approved)
-        assert (ran.state, queued(table)) == ("awaiting_approval", [])
-    else:
-        assert (approved.queued, ran.reason) == (30, "already queued")
-        assert len(queued(table)) == 30
-
-
-def test_an_approval_a_plan_and_a_run_of_one_policy_never_queue_a_chat_twice(table):
-    run_id = waiting(table, 20)
-    now = table.now + HOUR
-
-    def plan():
-        only = [Listed(f"chat_{number}") for number in range(10)]
-        with table.context() as context:
-            return evaluate.run(context, "old", trigger="plan", slot=now, now=now, only=only)
-
-    def again():
-        later = now + HOUR
-        with table.context() as context:
-            return evaluate.run(context, "old", trigger="manual", slot=later, now=now)
-
-    ended = at_once(lambda: approve(table, run_id), plan, again)
-    assert all(not isinstance(each, Exception) or isinstance(each, SafetyStopError) for each in ended), ended
-    refs = queued(table)
-    assert len(refs) == len(set(refs)) in {10, 20}
-    assert not set(refs) & set(withheld(table))
 
 
 def test_the_canary_of_an_approved_version_is_not_asked_again(table):
