@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, insert, literal_column, select, update
+from sqlalchemy import Select, insert, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -283,9 +283,3 @@ def last(session: Session, policy_id: int) -> Record | None:
         .limit(1)
     )
     return next(iter(fetch(session, query)), None)
-
-
-def awaiting(session: Session) -> int:
-    """How many runs await approval."""
-    query = select(func.count()).select_from(policy_runs).where(policy_runs.c.state == AWAITING)
-    return session.execute(query).scalar_one()

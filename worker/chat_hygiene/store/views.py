@@ -76,7 +76,7 @@ VIEWS = (
         ("matched", "integer", "of these, candidates: every clause holds"),
         ("held", "integer", "would match, but a hold covers them"),
         ("kept", "integer", "would match, but a keep-policy covers them"),
-        ("deferred", "integer", "not judged, because their device's data is stale"),
+        ("deferred", "integer", "match, and wait for a later run: for fresher data, or for the canary"),
         ("queued", "integer", "delete jobs it created"),
         ("deleted", "integer", "its jobs that ended deleted"),
         ("removed_locally", "integer", "its jobs that ended removed locally: still in WhatsApp"),
