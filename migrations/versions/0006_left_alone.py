@@ -122,12 +122,14 @@ def upgrade() -> None:
     _candidates_anew(*SINCE)
     for column, where in HOLD_INDEXES.items():
         op.create_index(f"ix_holds_{column}", "holds", [column], sqlite_where=where, postgresql_where=where)
+    _due_anew("device_id", "next_attempt_at", "policy_id", "intent")
     _replace(VIEWS)
 
 
 def downgrade() -> None:
     before = op.get_context().script.get_revision("0004").module.VIEWS
     _replace({name: before[name] for name in VIEWS})
+    _due_anew("device_id", "next_attempt_at")
     for column in HOLD_INDEXES:
         op.drop_index(f"ix_holds_{column}", "holds")
     _candidates_anew()
@@ -135,6 +137,12 @@ def downgrade() -> None:
     op.drop_column("policy_runs", "notes")
     op.drop_column("policy_runs", "expires_at")
     op.drop_column("policy_runs", "canary")
+
+
+def _due_anew(*columns: str) -> None:
+    queued = sa.text("state = 'queued'")
+    op.drop_index("ix_jobs_due", "jobs")
+    op.create_index("ix_jobs_due", "jobs", [*columns], sqlite_where=queued, postgresql_where=queued)
 
 
 def _candidates_anew(*more: sa.schema.SchemaItem) -> None:

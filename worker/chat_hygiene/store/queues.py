@@ -1,9 +1,10 @@
 """The queue of one policy as a whole: what becomes of it when its policy changes, and how soon it leaves."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, case, func, literal, select, update
+from sqlalchemy import and_, case, func, literal, select, update
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.states import OPEN_STATES, JobState
@@ -11,7 +12,7 @@ from chat_hygiene.store.tables import jobs
 from chat_hygiene.store.types import Instant
 
 SOON = timedelta(days=1)
-AT_ONCE = 10_000
+AT_ONCE = 1000
 """Jobs in one statement: the database ends one that takes too long."""
 
 _OPEN = jobs.c.state.in_([literal(state.value, literal_execute=True) for state in OPEN_STATES])
@@ -44,26 +45,22 @@ def postpone(session: Session, policy_id: int, *, grace: timedelta) -> None:
 
     A job with its call out is looked at as soon as before: its outcome has to be read, and its gate asks when it may leave.
     """
-    last = 0
-    while True:
-        mine = (jobs.c.policy_id == policy_id, _OPEN, jobs.c.id > last)
-        # In the order of everybody else who locks several.
-        query = select(jobs.c.id).where(*mine).order_by(jobs.c.id).limit(AT_ONCE).with_for_update()
-        ids = session.execute(query).scalars().all()
-        if not ids:
-            return
-        last = ids[-1]
-        _postpone(session, and_(*mine, jobs.c.id <= last), grace)
-
-
-def _postpone(session: Session, some: ColumnElement[bool], grace: timedelta) -> None:
-    # A run queues all its jobs for one instant; and the engines spell arithmetic with instants differently.
-    for since in session.execute(select(jobs.c.matched_at).where(some).distinct()).scalars().all():
-        due = since + grace
+    # In the order of everybody else who locks several.
+    query = (
+        select(jobs.c.id, jobs.c.matched_at, jobs.c.not_before)
+        .where(jobs.c.policy_id == policy_id, _OPEN)
+        .order_by(jobs.c.id)
+        .with_for_update()
+        .execution_options(yield_per=AT_ONCE)
+    )
+    early: dict[datetime, list[int]] = defaultdict(list)
+    for row in session.execute(query):
+        if row.not_before < row.matched_at + grace:
+            early[row.matched_at + grace].append(row.id)
+    for due, ids in early.items():
         at = literal(due, Instant())
         waits = and_(jobs.c.intent.is_(None), jobs.c.next_attempt_at < at)
-        session.execute(
-            update(jobs)
-            .where(some, jobs.c.matched_at == since, jobs.c.not_before < due)
-            .values(not_before=due, next_attempt_at=case((waits, at), else_=jobs.c.next_attempt_at))
-        )
+        later = {"not_before": at, "next_attempt_at": case((waits, at), else_=jobs.c.next_attempt_at)}
+        for first in range(0, len(ids), AT_ONCE):
+            some = ids[first : first + AT_ONCE]
+            session.execute(update(jobs).where(jobs.c.id.in_(some)).values(later))

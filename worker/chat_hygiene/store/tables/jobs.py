@@ -86,10 +86,13 @@ Index(
     sqlite_where=text(f"state in ({_states(HOLDING_STATES)})"),
     postgresql_where=text(f"state in ({_states(HOLDING_STATES)})"),
 )
+# The last two so that a look steps over the jobs of a paused policy, or of others than those asked for, within the index.
 Index(
     "ix_jobs_due",
     jobs.c.device_id,
     jobs.c.next_attempt_at,
+    jobs.c.policy_id,
+    jobs.c.intent,
     sqlite_where=text("state = 'queued'"),
     postgresql_where=text("state = 'queued'"),
 )
