@@ -3,9 +3,14 @@
 `engine`, `sessions` and `database_url` run a test on SQLite and on PostgreSQL, each time on a fresh migrated database.
 `redis` is an empty database of a real server of the Redis protocol. Both servers come from wheels;
 `TEST_DATABASE_URL` and `TEST_REDIS_URL` point at others instead.
+
+Where there is room in memory, everything temporary lives there: thousands of databases are made and dropped, and what
+these tests prove outlives a killed process, never a machine that lost its power.
 """
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,6 +24,15 @@ from chat_hygiene.store.engine import sessions as make_sessions
 from support.brokers import Broker, broker
 from support.databases import PostgresDatabases, SqliteDatabases
 from support.servers import postgres
+
+_MEMORY = Path("/dev/shm")
+_ROOM = 2 * 1024**3
+
+
+def pytest_configure() -> None:
+    """Before anything temporary is made; processes that tests start inherit it."""
+    if "TMPDIR" not in os.environ and _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(_MEMORY)
 
 
 @pytest.fixture(scope="session")
