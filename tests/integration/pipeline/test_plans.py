@@ -144,27 +144,17 @@ def test_due_jobs_of_the_same_policy_that_are_not_in_the_plan_wait(rig, file):
     assert rig.states() == {"deleted": 1, "queued": 1}
 
 
-def test_a_listed_chat_that_is_queued_already_goes_when_its_grace_is_over(rig, file):
-    rig.chat(1)
-    rig.apply(grace="1d")
-    rig.run()
-    make(rig, file)
-    report = carry_out(rig, file)
-    assert (report.evaluated[0].reason, report.evaluated[0].dropped) == ("already queued", ())
-    assert (report.waiting.later, rig.deleted()) == (1, [])
-    rig.offset = LONG
-    assert carry_out(rig, file).outcomes == {"deleted": 1}
-
-
-def test_grace_is_respected(rig, file):
+def test_grace_is_respected_and_a_listed_chat_that_is_queued_already_goes_when_it_is_over(rig, file):
     wid = rig.chat(1)
     rig.apply(grace="1d")
     rig.sync()
     make(rig, file)
     report = carry_out(rig, file)
     assert (report.evaluated[0].queued, report.waiting.later, rig.deleted()) == (1, 1, [])
+    report = carry_out(rig, file)
+    assert (report.evaluated[0].reason, report.evaluated[0].dropped) == ("already queued", ())
     rig.offset = LONG
-    rig.run()
+    assert carry_out(rig, file).outcomes == {"deleted": 1}
     assert rig.deleted() == [wid]
 
 

@@ -181,9 +181,9 @@ def test_no_policy_keep_hold_brake_or_canary_lets_a_chat_through_that_may_not_go
         most = len(wanted) if limits["canary"] == "off" else min(limits["canary"], len(wanted))
         assert len(queued) == most
 
-    each_of(150, limited_worlds(), compare)
-    assert ends["awaiting_approval", "brake"] >= 20
-    assert ends["done", "queued"] >= 20
+    each_of(40, limited_worlds(), compare)
+    assert ends["awaiting_approval", "brake"] >= 5
+    assert ends["done", "queued"] >= 5
 
 
 def test_a_policy_that_was_edited_since_lets_nothing_of_the_plan_go(ledger):
