@@ -7,62 +7,26 @@ import pytest
 from sqlalchemy import select, update
 
 from chat_hygiene import wiring
-from chat_hygiene.core.errors import SafetyStopError, UsageError
+from chat_hygiene.core.errors import UsageError
 from chat_hygiene.pipeline import changes, evaluate
 from chat_hygiene.store.tables import jobs, policies
-from chat_policies import load
+from integration.pipeline.changing import (
+    KEEP,
+    apply,
+    cancelled,
+    documents,
+    due,
+    old,
+    states,
+    three_queued,
+    turn,
+)
 from support.timetable import DAY, HOUR
-
-KEEP = "  - name: keep-vip\n    action: keep\n    when: {labels: [vip]}\n"
-HEAD = "version: 1\npolicies:\n"
-
-
-def documents(*bodies):
-    return load((HEAD + "".join(bodies)).encode(), "policies.yaml")
 
 
 @pytest.fixture
 def queued(table):
-    """Three chats, quiet for 40, 60 and 90 days, queued for ten days from now by a policy that names 30."""
-    table.number()
-    for number, days in enumerate((40, 60, 90), 1):
-        table.chat(number, quiet=days * DAY)
-    table.policy(grace="10d", when="{inactive_for: 30d}")
-    table.evaluate(table.due_run())
-    assert states(table) == ["queued"] * 3
-    return table
-
-
-def states(table):
-    return [state for (state,) in table.sql("select state from jobs order by id")]
-
-
-def due(table):
-    """(not before, next attempt) of each job, in days from now."""
-    rows = table.sql(select(jobs.c.not_before, jobs.c.next_attempt_at).order_by(jobs.c.id))
-    return [tuple((at - table.now) / DAY for at in row) for row in rows]
-
-
-def cancelled(table):
-    return [json.loads(detail)["clause"] for _, detail in table.events("job.cancelled")]
-
-
-def turn(table, verb, *names):
-    with table.context() as context:
-        return getattr(wiring, verb)(
-            wiring.Ledger(context), names or ["old"], because="the audit asked", now=table.now
-        )
-
-
-def apply(table, wanted, **how):
-    with table.context() as context:
-        return wiring.apply(wiring.Ledger(context), wanted, now=table.now, **how)
-
-
-def effects(table, wanted, **how):
-    with table.context() as context:
-        look = wiring.effects(wiring.Ledger(context), wanted, now=table.now, **how)
-    return look, {each.change.policy.name: each for each in look.effects}
+    return three_queued(table)
 
 
 def test_what_an_edit_no_longer_names_leaves_the_list_and_the_rest_keeps_its_place(queued):
@@ -206,73 +170,6 @@ def test_how_soon_a_paused_queue_leaves_is_known_before_it_is_resumed(queued):
         ((thaw),) = wiring.thaw(wiring.Ledger(context), ["old"], now=queued.now)
     assert (thaw.leaving.now, thaw.leaving.soon, thaw.leaving.later) == (1, 1, 1)
     assert thaw.leaving.first_at == queued.now
-
-
-OLD = "  - name: old\n    schedule: '0 3 * * *'\n    grace: 10d\n    when: {{inactive_for: {days}}}\n    mode: {mode}\n"
-DELETES = "    delete: {from_whatsapp: true}\n    limits: {max_chats: 1000, max_share: 100%}\n"
-
-
-def old(days="30d", mode="enforce"):
-    return OLD.format(days=days, mode=mode) + DELETES
-
-
-def test_the_extra_chats_of_a_looser_version_are_counted_and_named(queued):
-    queued.chat(4, quiet=20 * DAY)
-    _, told = effects(queued, documents(old("15d")))
-    effect = told["old"]
-    assert (effect.reach.matches, effect.reach.extra) == (4, 1)
-    assert [row["chat_ref"] for row in effect.reach.first] == ["chat_4"]
-    assert (effect.asks, effect.severe) == (True, False)
-    assert any("15 d or more" in words for words in effect.looser)
-    assert states(queued) == ["queued"] * 3, "a look changes nothing"
-
-
-def test_a_stricter_version_asks_nothing(queued):
-    _, told = effects(queued, documents(old("80d")))
-    assert (told["old"].reach.matches, told["old"].reach.extra) == (1, 0)
-    assert not told["old"].asks
-
-
-def test_beginning_to_delete_what_is_there_is_severe_and_what_reaches_nobody_is_only_asked(table):
-    table.number()
-    table.chat(1)
-    table.policy(mode="observe")
-    _, told = effects(table, documents(old()))
-    assert (told["old"].severe, told["old"].reach.extra) == (True, 1)
-    _, told = effects(table, documents(old("300d")))
-    assert (told["old"].asks, told["old"].severe) == (True, False)
-    _, told = effects(table, documents(old(mode="observe")))
-    assert not told["old"].asks
-
-
-def test_more_than_the_brakes_let_through_is_severe(queued):
-    for number in (4, 5):
-        queued.chat(number, quiet=20 * DAY)
-    _, told = effects(queued, documents(old("15d").replace("1000", "1")))
-    assert (told["old"].reach.extra, told["old"].severe) == (2, True)
-
-
-def test_what_a_keep_policy_no_longer_keeps_is_an_effect_on_policies_that_the_file_does_not_name(queued):
-    apply(queued, documents(KEEP))
-    queued.chat(4, labels=["vip"])
-    _, told = effects(queued, documents(old()), prune=True)
-    assert told["keep-vip"].change.what == "retired"
-    assert "keeps nothing any more" in told["keep-vip"].looser[0]
-    assert told["old"].reach.extra == 1
-    _, told = effects(queued, documents(KEEP.replace("vip]", "gold]")))
-    assert (told["old"].change.what, told["old"].reach.extra, told["old"].asks) == ("unchanged", 1, True)
-
-
-def test_what_was_asked_about_is_what_is_stored_or_nothing(queued):
-    wanted = documents(old("80d"))
-    seen, _ = effects(queued, wanted)
-    queued.policy(when="{inactive_for: 31d}")
-    with pytest.raises(SafetyStopError, match="changed meanwhile"):
-        apply(queued, wanted, seen=seen)
-    assert queued.sql("select version from policies") == [(2,)]
-    seen, _ = effects(queued, wanted)
-    apply(queued, wanted, seen=seen)
-    assert queued.sql("select version from policies") == [(3,)]
 
 
 def test_a_change_that_fails_half_way_changes_nothing(queued, monkeypatch):
