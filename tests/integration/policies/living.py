@@ -121,7 +121,7 @@ def document(rng, name):
         "grace": rng.choice(("none", "none", "1h", "2d")),
         "delete": {"from_whatsapp": True},
         "limits": {
-            "max_chats": rng.choice((0, 1, 2, 3, 4, *[200] * 9)),
+            "max_chats": rng.choice((0, 1, 2, 3, 4, 5, 6, 7, *[200] * 10)),
             "max_share": rng.choice(("0%", "10%", "34%", "50%", *["100%"] * 10)),
         },
     }
@@ -210,13 +210,13 @@ def world(rng, number):
 
 def earlier(rng, rules, found):
     """A run of before: of the canary, of a timetable, or approved."""
-    run = rng.choice(({"canary": True}, {"canary": True}, {}, {"approved_by": "ana"}))
+    run = rng.choice(({"canary": True}, {"canary": True}, {}, {"approved_by": "ana"}, {"approved_by": "ana"}))
     free = [n for n, chat in found.items() if chat["device_id"] != 3 and "job" not in chat]
     states = rng.choice(
         (["queued"], ["deleted"], ["queued", "failed"], ["deleted", "removed_locally", "cancelled"])
     )
     wanted = {n: rng.choice(states) for n in rng.sample(free, min(len(free), rng.randint(1, 3)))}
-    ago = rng.choice((2, 30))
+    ago = rng.choice((2, 2, 30))
     for n, state in wanted.items():
         found[n]["job"] = state
         if state in ("deleted", "removed_locally"):

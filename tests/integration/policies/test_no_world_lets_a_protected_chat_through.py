@@ -29,7 +29,7 @@ OFTEN = {
     "run: observe": 4,
     "plan: queued": 5,
     "plan: dropped": 8,
-    "approve: queued": 5,
+    "approve: queued": 3,
     "approve: refused": 2,
     "hold: cancelled": 1,
     "edit: cancelled": 2,
