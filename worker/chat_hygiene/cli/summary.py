@@ -45,7 +45,7 @@ def show(output: Output, report: "RunReport", *, with_funnels: bool = True) -> N
     if not report.evaluated:
         output.line("nothing due: no policy that deletes was evaluated")
     output.line(Text("Outcome", style="bold"))
-    lines = [*_outcomes(report), *_waiting(report.waiting)]
+    lines = [*_outcomes(report), *_waiting(report.waiting, stopped=report.drained.stopped is not None)]
     for number, words in lines:
         output.line(f"  {number:>7,} {words}")
     if not lines:
@@ -76,7 +76,7 @@ def _outcomes(report: "RunReport") -> Iterator[tuple[int, str]]:
         yield report.looked.abandoned, "owed for 30 days and looked for no more: see chat-hygiene debt list"
 
 
-def _waiting(waiting: "Waiting") -> Iterator[tuple[int, str]]:
+def _waiting(waiting: "Waiting", *, stopped: bool) -> Iterator[tuple[int, str]]:
     if waiting.next_at is not None:
         yield waiting.later, f"leave later, the first at {instant(waiting.next_at)}"
     if waiting.retrying:
@@ -89,7 +89,8 @@ def _waiting(waiting: "Waiting") -> Iterator[tuple[int, str]]:
             "in another worker's hands: if it died, a run takes them back when the lease ends",
         )
     if waiting.stuck:
-        yield waiting.stuck, "due, but their number cannot be used now: see chat-hygiene doctor"
+        why = "deleting is stopped" if stopped else "their number cannot be used now: see chat-hygiene doctor"
+        yield waiting.stuck, f"due, but {why}"
 
 
 def _result(report: "evaluate.Report") -> str:
