@@ -36,6 +36,19 @@ def picked(every: Iterable[T], slice_: Iterable[T]) -> list[T]:
     return list(every if FULL else slice_)
 
 
+ONE_ENGINE = pytest.mark.parametrize(
+    "database_url", picked(("sqlite", "postgresql"), ("sqlite",)), indirect=True
+)
+"""For what the bounded slice sees on one engine only, because another of its scenarios sees as much on the other."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Takes what only the full suite does out of the slice."""
+    if not FULL and (left := [each for each in items if each.get_closest_marker("full")]):
+        config.hook.pytest_deselected(items=left)
+        items[:] = [each for each in items if each not in left]
+
+
 def note(**facts: object) -> None:
     """Adds a line to the file that the table is made of, if there is to be one."""
     if table := os.environ.get("CHAOS_TABLE"):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chaos.arena import Arena, arena
-from chaos.conftest import note, picked
+from chaos.conftest import ONE_ENGINE, note, picked
 from support.databases import SqliteDatabases
 
 ROOT = Path(__file__).parents[2]
@@ -86,5 +86,6 @@ def test_a_missing_safeguard_is_noticed(mutant, mutated, rng, sqlite_databases: 
     assert found, f"nothing was noticed, though {mutant.name}"
 
 
+@ONE_ENGINE
 def test_the_same_scenario_finds_nothing_in_the_product(ground):
     assert scenario(ground) == []

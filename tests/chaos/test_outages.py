@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import make_url
 
 from chaos.arena import Arena, arena
-from chaos.conftest import FULL, picked
+from chaos.conftest import FULL, ONE_ENGINE, picked
 from chaos.plant import plant
 from chat_hygiene.core.errors import Exit
 from support.databases import PostgresDatabases, address
@@ -56,6 +56,7 @@ def under_faults(ground: Arena, line: Proxy, spoil: Spoil, rounds: int) -> None:
         assert worker.wait() in ENDS, worker.said()
 
 
+@ONE_ENGINE
 @pytest.mark.parametrize("spoil", picked(SPOILS, SLICE))
 def test_a_spoiled_line_to_the_api_loses_doubles_and_wrongs_nothing(spoil, ground, size, judged):
     url = make_url(ground.world.url)

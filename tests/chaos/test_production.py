@@ -92,7 +92,8 @@ SPOILS = {
 }
 
 
-@pytest.mark.parametrize("spoil", picked(SPOILS, ("resets",)))
+@pytest.mark.full
+@pytest.mark.parametrize("spoil", SPOILS)
 def test_a_spoiled_line_to_redis_loses_nothing(spoil, database_url, tmp_path, rng, size, judged):
     with ExitStack() as opened:
         lines: list[Proxy] = []
@@ -113,6 +114,7 @@ def test_a_spoiled_line_to_redis_loses_nothing(spoil, database_url, tmp_path, rn
         one_run_a_slot(ground)
 
 
+@pytest.mark.full
 def test_two_beats_one_of_them_frozen_make_one_run_a_slot(works, judged):
     works.beat()
     more_work(works)

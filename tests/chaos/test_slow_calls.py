@@ -3,11 +3,13 @@
 import time
 from collections import Counter
 
+from chaos.conftest import ONE_ENGINE
 from support import inbox
 from support.command import apply, environment, run, start
 from support.outside import Outside, serving
 
 
+@ONE_ENGINE
 def test_a_call_that_is_still_at_work_when_its_process_dies_is_not_made_again(database_url, engine, tmp_path):
     world = Outside(slow_delete=1.5)
     inbox.fill(world, 60, seed=31)
