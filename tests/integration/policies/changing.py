@@ -44,12 +44,23 @@ class Life:
         return f"world {self.world.number}, {what} at {self.world.now}"
 
     def edit(self):
-        before = {job.id: job for job in self.past}
-        busy = {job.policy_id for job in self.past if job.state == "queued"}
-        rules = self.rng.choice([each for each in self.world.rules if each.id in busy] or self.world.rules)
+        rules = self._busiest()
         after = living.document(self.rng, rules.name)
         if self.rng.random() < 0.3:
             after = rules.document | {"grace": after["grace"], "limits": after["limits"]}
+        self._edit(rules, after)
+
+    def postpone(self):
+        rules = self._busiest()
+        self._edit(rules, rules.document | {"grace": "30d"})
+
+    def _busiest(self):
+        """A policy with open jobs, if there is one."""
+        busy = {job.policy_id for job in self.past if job.state in ("queued", "leased")}
+        return self.rng.choice([each for each in self.world.rules if each.id in busy] or self.world.rules)
+
+    def _edit(self, rules, after):
+        before = {job.id: job for job in self.past}
         self._store(rules, after)
         self._forget_approvals(rules)
         self.past = self._read()
@@ -133,19 +144,21 @@ class Life:
         self._all_match(in_force, self.say("read"), among=asked)
 
     def switch(self):
-        """Somebody stops or starts all deleting, or pauses or resumes a policy."""
-        now, rules = self.world.now, self.rng.choice(self.world.rules)
+        """Somebody stops or starts all deleting."""
+        self.world.stopped = not self.world.stopped
         with self.context.sessions.begin() as session:
-            if self.rng.random() < 0.5:
-                self.world.stopped = not self.world.stopped
-                if self.world.stopped:
-                    switches.stop(session, reason="a check", now=now, actor="ops")
-                else:
-                    switches.start(session, reason=None, now=now, actor="ops")
-                return
+            if self.world.stopped:
+                switches.stop(session, reason="a check", now=self.world.now, actor="ops")
+            else:
+                switches.start(session, reason=None, now=self.world.now, actor="ops")
+
+    def pause(self):
+        """Somebody pauses or resumes a policy."""
+        rules = self._busiest()
+        turn = changes.pause if rules.state == "active" else changes.resume
+        with self.context.sessions.begin() as session:
             head = versions.look(session, [rules.name])[rules.name]
-            turn = changes.pause if rules.state == "active" else changes.resume
-            turn(self.context, session, head, because="a check", now=now)
+            turn(self.context, session, head, because="a check", now=self.world.now)
         rules.state = "paused" if rules.state == "active" else "active"
 
     def sync(self):
@@ -183,10 +196,12 @@ class Life:
             assert not naive.void(self.world, job), f"{what}: {job.chat_ref} was held, and stays on the list"
 
     def _some(self):
-        """Chats that are queued, mostly, if there are any; else those that are there."""
-        queued = [self.world.chats[job.chat_id] for job in self.past if job.state == "queued"]
+        """Chats that have an open job, mostly, if there are any; else those that are there."""
+        busy = [job.chat_id for job in self.past if job.state in ("queued", "leased")]
         there = [each for each in self.world.chats.values() if each["removed_at"] is None]
-        return queued if queued and self.rng.random() < 0.8 else there or [*self.world.chats.values()]
+        if busy and self.rng.random() < 0.8:
+            return [self.world.chats[chat_id] for chat_id in busy]
+        return there or [*self.world.chats.values()]
 
     def _changed(self, chat):
         """What the API says of a chat now; the world knows it from here on."""

@@ -15,7 +15,12 @@ from integration.policies import living, naive, oracle, storing
 from integration.policies.changing import Life, facts_of
 from integration.policies.living import DAY, HOUR
 
-CHANGES = ("edit", "edit", "edit", "keep", "hold", "release", "read", "read", "switch")
+CHANGES = ("edit", "edit", "edit", "keep", "hold", "release", "read", "read", "switch", "pause")
+BETWEEN = (
+    *(("postpone",), ("postpone",), ("pause",), ("pause",), ("hold", "release"), ("hold", "release")),
+    *(("edit",), ("keep",), ("hold",), ("switch",)),
+)
+"""What comes between a claim and its gate."""
 STORIES = (
     ("run", "change", "approve"),
     ("run", "change", "approve"),
@@ -26,7 +31,11 @@ STORIES = (
     ("change", "plan"),
     ("hold", "release", "run"),
     ("work", "run", "approve"),
+    ("work", "work"),
+    ("work", "work"),
 )
+WAITS = {"stopped", "paused", "has its grace", "cannot be reached"}
+"""Why a job that comes to its gate is handed back; for any other reason it is cancelled."""
 ENDS = {
     JobEvent.CONFIRM_DELETED: {"whatsapp_state": "confirmed", "platform_state": "removed"},
     JobEvent.CONFIRM_LOCAL: {"whatsapp_state": "present", "platform_state": "forced", "debt_state": "open"},
@@ -157,8 +166,9 @@ class Story(Life):
                 )
         self.past = self._read()
         assert not frozen & {job.policy_id for job in claimed}, f"{self.say('claim')}: of a paused policy"
-        if claimed and self.rng.random() < 0.5:
-            getattr(self, self.rng.choice(("edit", "keep", "hold", "release", "switch")))()
+        if claimed and self.rng.random() < 0.7:
+            for change in self.rng.choice(BETWEEN):
+                getattr(self, change)()
             self.met["work: something in between"] += 1
         self.past = self._read()
         for job in claimed:
@@ -167,12 +177,17 @@ class Story(Life):
     def _gate(self, job):
         chat, past = self.world.chats[job.chat_id], {each.id: each for each in self.past}
         facts = self._changed(chat) if self.rng.random() < 0.3 else facts_of(chat)
+        chat["missing_since"] = None  # it was just read
         (rules,) = [each for each in self.world.rules if each.id == job.policy_id]
         why = naive.may_pass(self.world, rules, past[job.id])
         now = self.world.now
         decision = gate.run(self.context, job, facts, read_at=now, now=now)
         assert isinstance(decision, gate.Pass) == (why is None), (
             f"{self.say('gate')}: {decision}, and {job.chat_ref} {why or 'may go'}"
+        )
+        waits = why in WAITS
+        assert isinstance(decision, gate.Pass) or decision.waits == waits, (
+            f"{self.say('gate')}: {decision}, and {job.chat_ref} {why}"
         )
         self.met[f"gate: {why}"] += 1
         if why is not None:

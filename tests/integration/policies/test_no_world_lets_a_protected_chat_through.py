@@ -35,8 +35,11 @@ OFTEN = {
     "edit: cancelled": 2,
     "read: cancelled": 1,
     "after a hold": 5,
-    "gate: None": 12,
+    "gate: None": 6,
     "gate: does not match": 2,
+    "gate: was held": 1,
+    "gate: has its grace": 1,
+    "gate: paused": 1,
     "work: something in between": 5,
 }
 """How often each branch is taken at least, in each part."""
