@@ -22,20 +22,20 @@ def shown(table, *names, days=7):
 
 
 @pytest.mark.parametrize(
-    "day", [datetime(2026, 3, 28, 12, tzinfo=UTC), datetime(2026, 10, 24, 12, tzinfo=UTC)]
+    "day", [datetime(2026, 3, 28, 22, 30, tzinfo=UTC), datetime(2026, 10, 24, 22, 30, tzinfo=UTC)]
 )
 def test_the_ticks_run_what_was_shown_also_when_the_clock_changes(table, day):
     table.now = day
     table.policy(schedule='"30 1-3 * * *"', timezone="Europe/Madrid")
-    (planned,) = shown(table, days=2).planned
-    end = table.now + 2 * DAY
+    (planned,) = shown(table, days=0.25).planned
+    end = table.now + 6 * HOUR
     while table.now < end - MINUTE:
         table.tick(after=30 * MINUTE)
         table.sql("update policy_runs set state = 'done'")
     ran = table.sql("select scheduled_for from policy_runs order by scheduled_for")
     # On the spring day 02:30 is skipped: it runs at 03:00, and 03:30 is a slot of its own.
     assert [fire.at for fire in planned.coming.fires] == [instant(at) for (at,) in ran]
-    assert len(ran) == 6
+    assert len(ran) == 3
     assert [fire.local.day for fire in planned.coming.fires if fire.skipped or fire.repeated] == [
         (day + DAY).day
     ]
