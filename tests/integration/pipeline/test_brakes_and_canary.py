@@ -50,7 +50,7 @@ def test_a_limit_of_zero_lets_none_go(table, limits, words):
     assert words in report.trips[0].words
 
 
-def test_brakes_are_judged_for_each_number_and_an_approved_run_does_not_count_in_its_day(table):
+def test_brakes_are_judged_for_each_number_and_each_day(table):
     table.policy(limits="{max_chats: 2, max_share: 100%, canary: off}")
     first, second = table.number("d1"), table.number("d2")
     for number in range(2):
