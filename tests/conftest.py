@@ -30,7 +30,8 @@ _ROOM = 2 * 1024**3
 
 
 def pytest_configure() -> None:
-    """Before anything temporary is made; processes that tests start inherit it."""
+    """Before anything temporary is made; processes that tests start inherit it, and not the width of somebody's terminal."""
+    os.environ.pop("COLUMNS", None)
     if "TMPDIR" not in os.environ and _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM:
         os.environ["TMPDIR"] = tempfile.tempdir = str(_MEMORY)
 
