@@ -30,7 +30,7 @@ bench: ## Measurements
 
 chaos: $(VENV)/.dev ## A thousand kills on each engine and every fault there is; writes docs/chaos.md
 	@mkdir -p build docs && rm -f build/chaos.jsonl
-	@CHAOS=full CHAOS_TABLE=$(CURDIR)/build/chaos.jsonl $(BIN)/python -m pytest -n 2 --dist worksteal tests/chaos tests/e2e/test_many_processes.py; \
+	@CHAOS=full CHAOS_TABLE=$(CURDIR)/build/chaos.jsonl $(BIN)/python -m pytest -n 4 --dist worksteal tests/chaos tests/e2e/test_many_processes.py; \
 	  tests=$$?; $(BIN)/python tests/chaos/report.py build/chaos.jsonl docs/chaos.md && exit $$tests
 
 lock: $(VENV)/.dev ## Newest versions that pyproject.toml allows, into the lock files

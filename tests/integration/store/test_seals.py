@@ -4,7 +4,7 @@ import threading
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
 
 from chat_hygiene.core.errors import AuditBrokenError, Exit
 from chat_hygiene.store import audit, seals
@@ -92,6 +92,23 @@ def test_two_sealers_at_once_make_one_chain(sessions):
     for thread in threads:
         thread.join()
     assert verify(sessions) == seals.Verdict(ok=True, sealed=200, unsealed=0)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_the_first_seals_may_be_made_between_any_two_statements_of_another_sealer(sessions):
+    with sessions.begin() as session:
+        append(session, 1)
+    with sessions.begin() as slow:
+        connection, sealed = slow.connection(), []
+
+        @event.listens_for(connection, "after_cursor_execute")
+        def overtake(*_):
+            if not sealed:
+                sealed.append(seal(sessions))
+
+        assert seals.seal(slow, KEY, NOW) == 0
+    assert sealed == [1]
+    assert verify(sessions) == seals.Verdict(ok=True, sealed=1, unsealed=0)
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

@@ -148,13 +148,14 @@ def _check_end(session: Session, link: _Link, head: _Link) -> None:
 
 
 def _head(session: Session, key: bytes) -> _Link:
-    wanted = select(switches.c.detail).where(switches.c.name == _HEAD)
+    # One statement, so one snapshot: between two, another sealer could make the first seals.
+    wanted = select(switches.c.detail, exists(audit_seals.c.position)).where(switches.c.name == _HEAD)
     try:
-        detail = session.execute(wanted).scalar_one()
+        detail, sealed = session.execute(wanted).one()
     except (NoResultFound, DBAPIError, ValueError, TypeError):
         raise _BrokenError("the head of the chain is missing or unreadable") from None
     if detail is None:
-        if session.execute(select(audit_seals.c.position).limit(1)).first() is not None:
+        if sealed:
             raise _BrokenError("the head of the chain is missing")
         return _Link()
     match detail:
