@@ -6,6 +6,7 @@ Names of constraints come from a convention, so that a migration can name what i
 
 from chat_hygiene.store.tables.accounts import chats, devices
 from chat_hygiene.store.tables.base import metadata
+from chat_hygiene.store.tables.incidents import incidents
 from chat_hygiene.store.tables.jobs import daily_counts, jobs
 from chat_hygiene.store.tables.ledger import audit_events, audit_seals, holds, switches
 from chat_hygiene.store.tables.policies import policies, policy_runs, policy_versions, run_candidates
@@ -17,6 +18,7 @@ __all__ = [
     "daily_counts",
     "devices",
     "holds",
+    "incidents",
     "jobs",
     "metadata",
     "policies",
