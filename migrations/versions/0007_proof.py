@@ -1,12 +1,55 @@
-"""What proof needs: incidents that were told, erasures on request, and an audit whose oldest part may go."""
+"""What proof needs: incidents that were told, erasures on request, and an audit whose oldest part may go.
+
+The report views read runs and changes from indexes, and show a held label with its phone numbers masked.
+"""
 
 import sqlalchemy as sa
 from alembic import op
 
+from chat_hygiene.store.pseudonyms import mask_numbers
+from chat_hygiene.store.spelling import spell
 from chat_hygiene.store.types import Instant, Json
 
 revision = "0007"
 down_revision = "0006"
+
+BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+# The same in the index: the view reads nothing else of a long audit.
+CHANGES = """kind IN ('policy.created', 'policy.changed', 'policy.retired', 'policy.paused', 'policy.resumed', 'hold.placed',
+    'hold.released', 'stopped', 'started')"""
+VIEWS = {
+    "report_v1_runs": """
+        SELECT r.id AS run_id, p.name AS policy, r.version AS policy_version, r."trigger" AS "trigger",
+            r.scheduled_for, r.started_at, r.finished_at, r.mode, r.state, r.reason,
+            r.seen, r.in_scope, r.matched, r.held, r.kept, r.deferred, r.queued,
+            (SELECT count(*) FROM jobs WHERE run_id = r.id AND state = 'deleted') AS deleted,
+            (SELECT count(*) FROM jobs WHERE run_id = r.id AND state = 'removed_locally') AS removed_locally,
+            (SELECT count(*) FROM jobs WHERE run_id = r.id AND state = 'already_gone') AS already_gone,
+            (SELECT count(*) FROM jobs WHERE run_id = r.id AND state = 'cancelled') AS cancelled,
+            (SELECT count(*) FROM jobs WHERE run_id = r.id AND state IN ('failed', 'quarantined')) AS failed,
+            r.requested_by, r.approved_by
+        FROM policy_runs AS r
+        JOIN policies AS p ON p.id = r.policy_id
+    """,
+    "report_v1_holds": """
+        SELECT h.id AS hold_id, h.scope, h.chat_ref, h.label_shown AS label, d.device, h.held_by, h.placed_at,
+            h.until AS "until", h.released_at
+        FROM holds AS h
+        LEFT JOIN devices AS d ON d.id = h.device_id
+    """,
+    "report_v1_changes": f"""
+        SELECT e.at AS "at", e.actor, e.kind AS action,
+            CASE WHEN e.kind LIKE 'policy.%' THEN e.policy WHEN e.kind LIKE 'hold.%' THEN 'hold' ELSE 'switch' END
+                AS object,
+            e.policy,
+            CASE e.kind WHEN 'policy.created' THEN NULL WHEN 'policy.changed' THEN e.policy_version - 1
+                ELSE e.policy_version END AS from_version,
+            e.policy_version AS to_version
+        FROM audit_events AS e
+        WHERE e.{CHANGES}
+    """,  # noqa: S608 - our own words
+}
 
 
 def upgrade() -> None:
@@ -20,7 +63,52 @@ def upgrade() -> None:
         sa.Column("detail", Json),
         sa.PrimaryKeyConstraint("key", name="pk_incidents"),
     )
+    op.create_table(
+        "purged_runs",
+        sa.Column("policy_id", BIG, nullable=False),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("runs", sa.Integer, nullable=False),
+        sa.ForeignKeyConstraint(["policy_id"], ["policies.id"], name="fk_purged_runs_policy_id_policies"),
+        sa.PrimaryKeyConstraint("policy_id", "state", name="pk_purged_runs"),
+    )
+    op.drop_index("ix_jobs_run_id", "jobs")
+    op.create_index("ix_jobs_run_id_state", "jobs", ["run_id", "state"])
+    changes = sa.text(CHANGES)
+    op.create_index(
+        "ix_audit_events_changes", "audit_events", ["at"], sqlite_where=changes, postgresql_where=changes
+    )
+    op.add_column("holds", sa.Column("label_shown", sa.Text))
+    _mask_labels()
+    _replace(VIEWS)
 
 
 def downgrade() -> None:
+    before = op.get_context().script.get_revision("0004").module.VIEWS
+    _replace({name: before[name] for name in VIEWS})
+    op.drop_column("holds", "label_shown")
+    op.drop_index("ix_audit_events_changes", "audit_events")
+    op.drop_index("ix_jobs_run_id_state", "jobs")
+    op.create_index("ix_jobs_run_id", "jobs", ["run_id"])
+    op.drop_table("purged_runs")
     op.drop_table("incidents")
+
+
+def _mask_labels() -> None:
+    holds = sa.table(
+        "holds", sa.column("id", BIG), sa.column("label", sa.Text), sa.column("label_shown", sa.Text)
+    )
+    connection = op.get_bind()
+    for row in connection.execute(sa.select(holds).where(holds.c.label.is_not(None))).all():
+        connection.execute(
+            sa.update(holds).where(holds.c.id == row.id).values(label_shown=mask_numbers(row.label))
+        )
+
+
+def _replace(views: dict[str, str]) -> None:
+    dialect = op.get_context().dialect.name
+    for name, query in views.items():
+        # Replaced, not dropped, where that can be done: a reporting role keeps its grants.
+        if dialect == "sqlite":
+            op.execute(f"DROP VIEW {name}")
+        word = "CREATE" if dialect == "sqlite" else "CREATE OR REPLACE"
+        op.execute(f"{word} VIEW {name} AS {spell(query, dialect)}")

@@ -15,6 +15,7 @@ from sqlalchemy.sql import literal
 from sqlalchemy.sql.elements import Grouping
 
 from chat_hygiene.core.states import JobState
+from chat_hygiene.store.pseudonyms import mask_numbers
 from chat_hygiene.store.records import Record, fetch
 from chat_hygiene.store.tables import chats, devices, holds, jobs
 from chat_hygiene.store.types import Instant
@@ -125,6 +126,7 @@ def place(
         "device_id": target.device_id,
         "chat_ref": target.chat_ref,
         "label": target.label,
+        "label_shown": None if target.label is None else mask_numbers(target.label),
         "reason": reason,
         "held_by": actor,
         "placed_at": now,

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Column, ColumnElement, Table, and_, delete, exists, func, literal, or_, select, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.states import HOLDING_STATES, OPEN_STATES
-from chat_hygiene.store.tables import chats, holds, jobs, policy_runs, run_candidates
+from chat_hygiene.store.tables import chats, holds, jobs, policy_runs, purged_runs, run_candidates
 from chat_hygiene.store.types import Instant
 
 Key = tuple[int, ...]
@@ -98,5 +99,20 @@ def remove(session: Session, kind: Kind, *, before: datetime, after: Key | None,
     rows = session.execute(query.with_for_update(of=kind.table, skip_locked=True))
     keys = [tuple(row) for row in rows]
     if keys:
+        if kind.table is policy_runs:
+            _remember(session, key.in_(keys))
         session.execute(delete(kind.table).where(key.in_(keys)))
     return keys
+
+
+def _remember(session: Session, going: ColumnElement[bool]) -> None:
+    """Adds runs that go to what is known of purged ones: their count in the metrics must not fall."""
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    ended = (policy_runs.c.policy_id, policy_runs.c.state)
+    counted = select(*ended, func.count()).where(going).group_by(*ended)
+    gone = dialect.insert(purged_runs).from_select(["policy_id", "state", "runs"], counted)
+    session.execute(
+        gone.on_conflict_do_update(
+            index_elements=["policy_id", "state"], set_={"runs": purged_runs.c.runs + gone.excluded.runs}
+        )
+    )

@@ -1,4 +1,4 @@
-"""The report views, version 1: which there are, and what each column says. Migrations 0004 and 0006 hold their SQL.
+"""The report views, version 1: which there are, and what each column says. Migrations 0004, 0006 and 0007 hold their SQL.
 
 Instants are UTC: timestamptz on PostgreSQL, ISO-8601 text ending in Z on SQLite. Days are date / YYYY-MM-DD text, booleans
 boolean / 0 and 1. Columns are only ever added, at the end. No view shows a full number, a chat's name or free text.
@@ -191,7 +191,7 @@ VIEWS = (
         ("hold_id", "integer", "id"),
         ("scope", "text", "chat, label or device"),
         ("chat_ref", "text", "the held chat's pseudonym"),
-        ("label", "text", "the label that is held"),
+        ("label", "text", "the label that is held, with its phone numbers masked"),
         ("device", "text", "the number; NULL: all"),
         ("held_by", "text", "who placed it"),
         ("placed_at", "instant", "since when"),

@@ -9,7 +9,13 @@ from chat_hygiene.store.tables.base import metadata
 from chat_hygiene.store.tables.incidents import incidents
 from chat_hygiene.store.tables.jobs import daily_counts, jobs
 from chat_hygiene.store.tables.ledger import audit_events, audit_seals, holds, switches
-from chat_hygiene.store.tables.policies import policies, policy_runs, policy_versions, run_candidates
+from chat_hygiene.store.tables.policies import (
+    policies,
+    policy_runs,
+    policy_versions,
+    purged_runs,
+    run_candidates,
+)
 
 __all__ = [
     "audit_events",
@@ -24,6 +30,7 @@ __all__ = [
     "policies",
     "policy_runs",
     "policy_versions",
+    "purged_runs",
     "run_candidates",
     "switches",
 ]

@@ -114,7 +114,8 @@ Index("ix_jobs_state", jobs.c.state, jobs.c.policy_id, jobs.c.not_before)
 Index("ix_jobs_finished_at", jobs.c.finished_at)
 Index("ix_jobs_chat_id", jobs.c.chat_id)
 Index("ix_jobs_policy_id_queued_at", jobs.c.policy_id, jobs.c.queued_at)
-Index("ix_jobs_run_id", jobs.c.run_id)
+# How the jobs of a run ended is counted within the index.
+Index("ix_jobs_run_id_state", jobs.c.run_id, jobs.c.state)
 Index(
     "ix_jobs_debt",
     jobs.c.debt_next_probe_at,

@@ -92,6 +92,15 @@ Index(
     postgresql_where=text("state = 'syncing'"),
 )
 
+# Runs that were purged, by how they ended: what counts runs must not fall.
+purged_runs = Table(
+    "purged_runs",
+    metadata,
+    Column("policy_id", BigId, ForeignKey("policies.id"), primary_key=True),
+    Column("state", Text, primary_key=True),
+    Column("runs", Integer, nullable=False),
+)
+
 run_candidates = Table(
     "run_candidates",
     metadata,
