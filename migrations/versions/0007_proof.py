@@ -13,6 +13,12 @@ from chat_hygiene.store.types import Instant, Json
 revision = "0007"
 down_revision = "0006"
 
+# table: what the refusal says, as in 0003, and the key by which the checkpoint covers a row
+AUDIT = {
+    "audit_events": ("audit events are never changed", "seq"),
+    "audit_seals": ("audit seals are never changed", "position"),
+}
+
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 # The same in the index: the view reads nothing else of a long audit.
@@ -80,9 +86,13 @@ def upgrade() -> None:
     op.add_column("holds", sa.Column("label_shown", sa.Text))
     _mask_labels()
     _replace(VIEWS)
+    op.execute("INSERT INTO switches (name) VALUES ('audit_checkpoint')")
+    _let_the_checkpoint_cover()
 
 
 def downgrade() -> None:
+    _let_nothing_be_removed()
+    op.execute("DELETE FROM switches WHERE name = 'audit_checkpoint'")
     before = op.get_context().script.get_revision("0004").module.VIEWS
     _replace({name: before[name] for name in VIEWS})
     op.drop_column("holds", "label_shown")
@@ -112,3 +122,52 @@ def _replace(views: dict[str, str]) -> None:
             op.execute(f"DROP VIEW {name}")
         word = "CREATE" if dialect == "sqlite" else "CREATE OR REPLACE"
         op.execute(f"{word} VIEW {name} AS {spell(query, dialect)}")
+
+
+def _let_the_checkpoint_cover() -> None:
+    """Of the audit nothing is removed but what the checkpoint covers; that it is the true one, verifying shows."""
+    postgresql = op.get_context().dialect.name == "postgresql"
+    for table, (refusal, key) in AUDIT.items():
+        checkpoint = (
+            "FROM switches WHERE name = 'audit_checkpoint'"  # all is refused as long as it says nothing
+        )
+        if not postgresql:
+            covers = f"OLD.{key} <= (SELECT CAST(json_extract(detail, '$.{key}') AS integer) {checkpoint})"
+            op.execute(f"DROP TRIGGER {table}_no_delete")
+            op.execute(
+                f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} WHEN ({covers}) IS NOT TRUE"
+                f" BEGIN SELECT RAISE(ABORT, '{refusal}'); END"
+            )
+            continue
+        covers = f"OLD.{key} <= (SELECT CAST(detail ->> '{key}' AS bigint) {checkpoint})"
+        op.execute(f"DROP TRIGGER {table}_kept ON {table}")
+        op.execute(_on_postgresql(table, "UPDATE OR TRUNCATE"))
+        op.execute(
+            f"CREATE FUNCTION {table}_covered() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            f" IF ({covers}) IS NOT TRUE THEN RAISE EXCEPTION '{refusal}'; END IF; RETURN OLD; END $$"
+        )
+        op.execute(
+            f"CREATE TRIGGER {table}_covered BEFORE DELETE ON {table}"
+            f" FOR EACH ROW EXECUTE FUNCTION {table}_covered()"
+        )
+
+
+def _let_nothing_be_removed() -> None:
+    """As 0003 had it."""
+    postgresql = op.get_context().dialect.name == "postgresql"
+    for table, (refusal, _) in AUDIT.items():
+        if not postgresql:
+            op.execute(f"DROP TRIGGER {table}_no_delete")
+            op.execute(
+                f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table}"
+                f" BEGIN SELECT RAISE(ABORT, '{refusal}'); END"
+            )
+            continue
+        op.execute(f"DROP TRIGGER {table}_covered ON {table}")
+        op.execute(f"DROP FUNCTION {table}_covered()")
+        op.execute(f"DROP TRIGGER {table}_kept ON {table}")
+        op.execute(_on_postgresql(table, "UPDATE OR DELETE OR TRUNCATE"))
+
+
+def _on_postgresql(table: str, changes: str) -> str:
+    return f"CREATE TRIGGER {table}_kept BEFORE {changes} ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {table}_kept()"

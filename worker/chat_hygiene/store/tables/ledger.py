@@ -79,7 +79,8 @@ audit_seals = Table(
     Column("hash", Text, nullable=False),
 )
 
-# `stop` (the one stop switch), `gate` (the lock that gates, holds and stops take), `audit_head`, heartbeats.
+# `stop` (the one stop switch), `gate` (the lock that gates, holds and stops take), `audit_head` and
+# `audit_checkpoint` (where the chain ends and begins), heartbeats.
 switches = Table(
     "switches",
     metadata,
