@@ -66,7 +66,9 @@ def upgrade() -> None:
         sa.Column("opened_at", Instant, nullable=False),
         sa.Column("told_at", Instant),
         sa.Column("closed_at", Instant),
-        sa.Column("detail", Json),
+        sa.Column("tries", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("next_try_at", Instant),
+        sa.Column("detail", Json, nullable=False),
         sa.PrimaryKeyConstraint("key", name="pk_incidents"),
     )
     op.create_table(
@@ -85,6 +87,9 @@ def upgrade() -> None:
     )
     op.add_column("holds", sa.Column("label_shown", sa.Text))
     _mask_labels()
+    op.add_column("holds", sa.Column("key_id", sa.Text))
+    op.execute("UPDATE holds SET key_id = (SELECT min(key_id) FROM chats WHERE chats.chat_ref = holds.chat_ref)")
+    op.execute("INSERT INTO switches (name) VALUES ('pseudonym_keys')")
     _replace(VIEWS)
     op.execute("INSERT INTO switches (name) VALUES ('audit_checkpoint')")
     _let_the_checkpoint_cover()
@@ -95,6 +100,8 @@ def downgrade() -> None:
     op.execute("DELETE FROM switches WHERE name = 'audit_checkpoint'")
     before = op.get_context().script.get_revision("0004").module.VIEWS
     _replace({name: before[name] for name in VIEWS})
+    op.execute("DELETE FROM switches WHERE name = 'pseudonym_keys'")
+    op.drop_column("holds", "key_id")
     op.drop_column("holds", "label_shown")
     op.drop_index("ix_audit_events_changes", "audit_events")
     op.drop_index("ix_jobs_run_id_state", "jobs")
