@@ -35,7 +35,7 @@ chaos: $(VENV)/.dev ## A thousand kills on each engine and every fault there is;
 
 lock: $(VENV)/.dev ## Newest versions that pyproject.toml allows, into the lock files
 	@$(LOCK) --group build --output-file requirements.lock
-	@$(LOCK) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	@$(LOCK) --extra notify --group dev --constraint requirements.lock --output-file requirements-dev.lock
 
 clean: ## Removes .venv, caches and builds
 	@rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist
