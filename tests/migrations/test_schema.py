@@ -125,7 +125,7 @@ def test_the_switches_that_locks_and_the_chain_stand_on_are_there(engine):
         found = connection.execute(
             select(switches.c.name, switches.c.on, switches.c.detail).order_by("name")
         ).all()
-    names = ("audit_checkpoint", "audit_head", "gate", "stop")
+    names = ("audit_checkpoint", "audit_head", "gate", "pseudonym_keys", "stop")
     assert found == [(name, False, None) for name in names]
 
 

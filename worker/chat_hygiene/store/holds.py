@@ -37,13 +37,14 @@ GRACE_AFTER = timedelta(days=1)
 class Target:
     """What a hold covers: one chat of a number, every chat with a label, or every chat of a number.
 
-    `device_id` is the number's row; None, for a label only: on every number.
+    `device_id` is the number's row; None, for a label only: on every number. `key_id`: of the key that made `chat_ref`.
     """
 
     scope: Literal["chat", "label", "device"]
     device_id: int | None
     chat_ref: str | None = None
     label: str | None = None
+    key_id: str | None = None
 
     def covers(self) -> ColumnElement[bool]:
         """Over `store.tables.chats`; never NULL."""
@@ -125,6 +126,7 @@ def place(
         "scope": target.scope,
         "device_id": target.device_id,
         "chat_ref": target.chat_ref,
+        "key_id": target.key_id,
         "label": target.label,
         "label_shown": None if target.label is None else mask_numbers(target.label),
         "reason": reason,
@@ -142,6 +144,21 @@ def named(session: Session, refs: Collection[str]) -> set[str]:
         return set()
     query = select(holds.c.chat_ref).where(holds.c.chat_ref.in_(refs), holds.c.released_at.is_(None))
     return {ref for ref in session.execute(query).scalars() if ref is not None}
+
+
+def by_key(session: Session, *, now: datetime) -> dict[str, int]:
+    """How many active holds name a chat by a pseudonym of each key."""
+    query = select(holds.c.key_id, func.count()).where(_active(now), holds.c.key_id.is_not(None))
+    return dict(session.execute(query.group_by(holds.c.key_id)).all())
+
+
+def unrecognised(session: Session, given: Collection[str], *, now: datetime) -> list[tuple[int, str]]:
+    """Id and key of the active holds on chats that are not here, or without their id, by keys other than these."""
+    here = exists().where(
+        chats.c.device_id == holds.c.device_id, chats.c.chat_ref == holds.c.chat_ref, chats.c.wid.is_not(None)
+    )
+    query = select(holds.c.id, holds.c.key_id).where(_active(now), holds.c.key_id.not_in(given), ~here)
+    return [tuple(row) for row in session.execute(query.order_by(holds.c.id))]
 
 
 def release(session: Session, hold_ids: Sequence[int], *, now: datetime, actor: str) -> None:

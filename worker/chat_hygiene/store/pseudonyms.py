@@ -7,6 +7,8 @@ import re
 from collections.abc import Collection, Mapping
 
 _PREFIX = "chat_"
+# No pseudonym is made over it: those are made over JSON.
+_PRINT = b"the print of a pseudonym key"
 # Letters only: a pseudonym never holds what looks like a number.
 _LETTERS = str.maketrans("0123456789", "ghijklmnop")
 
@@ -41,6 +43,17 @@ class Pseudonyms:
         """The pseudonyms under which the chat may be stored, the current one first."""
         return [_ref(key, provider, device, wid) for key in self._keys.values()]
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of the keys; the first one's key writes."""
+        return tuple(self._keys)
+
+    def prints(self) -> dict[str, str]:
+        """Key id to a mark that only this key makes: whether a key is the one it was, and nothing else, can be told by it."""
+        return {
+            key_id: hmac.digest(key, _PRINT, hashlib.sha256).hex()[:32] for key_id, key in self._keys.items()
+        }
+
 
 def hint(wid: str) -> str:
     """A chat id that a person may recognise and nobody can call: `+44 ··· 76`, `group ··· 12`."""
@@ -50,6 +63,11 @@ def hint(wid: str) -> str:
     digits = [character for character in name if character.isdecimal()]
     tail = f" ··· {''.join(digits[-2:])}" if len(digits) > 2 else ""
     return f"{_KINDS.get(server, 'chat')}{tail}"
+
+
+def number(wid: str) -> str:
+    """A chat id as a person would dial it, `+447362053576`; of a chat that is not one person's, its id."""
+    return f"+{wid.partition('@')[0]}" if _NUMBER.fullmatch(wid) else wid
 
 
 def mask_numbers(text: str) -> str:

@@ -15,6 +15,8 @@ holds = Table(
     Column("label", Text),
     # The label as reports show it, its phone numbers masked; a label is what somebody typed.
     Column("label_shown", Text),
+    # Of the key that made chat_ref: NULL only for a hold from before keys were noted, on a chat that was never here.
+    Column("key_id", Text),
     Column("reason", Text, nullable=False),
     Column("held_by", Text, nullable=False),
     Column("placed_at", Instant, nullable=False),
@@ -79,8 +81,8 @@ audit_seals = Table(
     Column("hash", Text, nullable=False),
 )
 
-# `stop` (the one stop switch), `gate` (the lock that gates, holds and stops take), `audit_head` and
-# `audit_checkpoint` (where the chain ends and begins), heartbeats.
+# `stop` (the one stop switch), `gate` (the lock that gates, holds and stops take), `pseudonym_keys` (their prints),
+# `audit_head` and `audit_checkpoint` (where the chain ends and begins), heartbeats.
 switches = Table(
     "switches",
     metadata,
