@@ -25,3 +25,13 @@ def test_a_server_without_keys_is_refused_with_what_to_do(account, postgres_data
     account("db", "upgrade")
     done = account("policy", "list", code=3, audit_key="", pseudonym_key="")
     assert "CHAT_HYGIENE_AUDIT_KEY" in done.stderr
+
+
+def test_grants_are_sql_on_a_server_and_explained_where_there_are_no_roles(command):
+    told = command(
+        "db", "grants", "--role", "report", "--timeout", "5s", database_url="postgresql://nowhere/db"
+    ).stdout
+    assert told.startswith("--")
+    assert told.endswith("COMMIT;\n")
+    assert "statement_timeout = '5s'" in told
+    assert "no roles" in command("db", "grants", "--role", "report", code=2).stderr

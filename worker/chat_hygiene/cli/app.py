@@ -17,6 +17,7 @@ from chat_hygiene.cli import (
     explain,
     failures,
     fake_api,
+    grants,
     history,
     hold,
     init,
@@ -73,6 +74,7 @@ app.command("start")(stop.start)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(debt.app, name="debt")
 app.add_typer(audit.app, name="audit")
+db.app.command("grants")(grants.grants)
 app.add_typer(db.app, name="db")
 app.add_typer(config.app, name="config")
 app.add_typer(webhooks.app, name="webhooks")

@@ -2,22 +2,21 @@
 
 from chat_hygiene.store.jobs import Waiting
 from chat_hygiene.wiring.applying import apply, effects, history, pause, resume, thaw
+from chat_hygiene.wiring.auditing import verify_audit
 from chat_hygiene.wiring.checking import Account, Number, Standing, check_account, standing, undercut
 from chat_hygiene.wiring.deciding import Run, approve_run, look_at_run, reject_run, run_of, runs
 from chat_hygiene.wiring.ledger import Ledger, open_ledger, settings
 from chat_hygiene.wiring.looking import (
     audit_events,
     explain,
-    export_audit,
     jobs,
     policies,
     preview,
-    verify_audit,
 )
 from chat_hygiene.wiring.operating import cancel_jobs, look_at_debts, retry_debts, retry_jobs, write_off
 from chat_hygiene.wiring.plans import check_plan, load_plan, make_plan, save_plan
 from chat_hygiene.wiring.running import RunReport, Watcher, run_once, sync_once, to_run
-from chat_hygiene.wiring.upgrading import check_schema, schema_versions, upgrade_schema
+from chat_hygiene.wiring.upgrading import check_schema, report_grants, schema_versions, upgrade_schema
 
 __all__ = [
     "Account",
@@ -37,7 +36,6 @@ __all__ = [
     "check_schema",
     "effects",
     "explain",
-    "export_audit",
     "history",
     "jobs",
     "load_plan",
@@ -49,6 +47,7 @@ __all__ = [
     "policies",
     "preview",
     "reject_run",
+    "report_grants",
     "resume",
     "retry_debts",
     "retry_jobs",

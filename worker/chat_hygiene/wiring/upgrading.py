@@ -1,12 +1,13 @@
-"""The schema's version: looking at it and bringing it up to date, also of a database that cannot be opened yet."""
+"""The schema: its version, bringing it up to date, also of a database that cannot be opened yet; and rights to it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Engine
 
+from chat_hygiene.core.errors import UsageError
 from chat_hygiene.settings import Settings
-from chat_hygiene.store import revision
+from chat_hygiene.store import grants, revision
 from chat_hygiene.store.engine import create_engine
 
 
@@ -32,6 +33,16 @@ def check_schema(settings: Settings) -> list[str]:
         from chat_hygiene.store import schema
 
         return schema.check(engine)
+
+
+def report_grants(settings: Settings, role: str, *, timeout: str) -> str:
+    """SQL that lets `role` read the report views and nothing else. Raises UsageError, also where there are no roles."""
+    if settings.sqlite_file is not None:
+        raise UsageError(
+            "SQLite has no roles: whoever can read the file reads all of it",
+            fix="give away a copy that holds the report views alone, as docs/report-views.md shows",
+        )
+    return grants.reporting(role, timeout=timeout)
 
 
 @contextmanager
