@@ -6,7 +6,9 @@ import json
 import re
 from collections.abc import Collection, Mapping
 
-_PREFIX = "chat_"
+PREFIX = "chat_"
+"""What every pseudonym begins with, and no number."""
+
 # No pseudonym is made over it: those are made over JSON.
 _PRINT = b"the print of a pseudonym key"
 # Letters only: a pseudonym never holds what looks like a number.
@@ -78,7 +80,7 @@ def mask_numbers(text: str) -> str:
 def _ref(key: bytes, provider: str, device: str, wid: str) -> str:
     message = json.dumps([provider, device, wid]).encode()
     digest = hmac.digest(key, message, hashlib.sha256).hex()[:32]
-    return _PREFIX + digest.translate(_LETTERS)
+    return PREFIX + digest.translate(_LETTERS)
 
 
 def _last_two(match: re.Match[str]) -> str:

@@ -21,7 +21,7 @@ from chat_hygiene.store.devices import Device
 from chat_hygiene.store.holds import Target
 from chat_hygiene.store.records import Record
 from chat_hygiene.wiring.ledger import Ledger
-from chat_hygiene.wiring.looking import wid_of
+from chat_hygiene.wiring.naming import wid_of
 from chat_hygiene.wiring.operating import UNWRITABLE, check_reason
 
 _CHAT_ID = re.compile(r"[1-9][0-9]{6,14}@c\.us|[0-9][0-9-]*@(g\.us|lid|newsletter|broadcast)")
@@ -88,7 +88,7 @@ def _chat(ledger: Ledger, session: Session, chat: str, only: int | None) -> Aim:
                 f"no chat {'there ' if only else ''}has the pseudonym {chat}",
                 fix="chat-hygiene preview --json shows pseudonyms; a full number can be held before its chat is there",
             )
-        return Aim(tuple(Target("chat", row["device_id"], chat_ref=row["chat_ref"]) for row in found))
+        return Aim(tuple(map(_target, found)))
     wid = wid_of(chat)
     if not _CHAT_ID.fullmatch(wid):
         raise UsageError(
@@ -100,18 +100,26 @@ def _chat(ledger: Ledger, session: Session, chat: str, only: int | None) -> Aim:
         raise UsageError("no number of the account is known yet", fix="chat-hygiene sync reads them")
     targets, stored = [], False
     for number in numbers:
-        there, refs = _refs(ledger, session, number, wid)
-        stored = stored or there
-        targets += [Target("chat", number.id, chat_ref=ref) for ref in refs]
+        there = _stored(ledger, session, number, wid)
+        stored = stored or bool(there)
+        targets += there or [_to_come(ledger, number, wid)]
     return Aim(tuple(targets), stored)
 
 
-def _refs(ledger: Ledger, session: Session, number: Device, wid: str) -> tuple[bool, list[str]]:
-    """Whether the number has the chat, and under which pseudonym: the one it has, or else the one it would get."""
+def _stored(ledger: Ledger, session: Session, number: Device, wid: str) -> list[Target]:
     refs = ledger.context.keys.pseudonyms.refs(registry.DEFAULT, number.device, wid)
     # A row made with a key that is gone is still the same chat.
-    rows = [row for row in chats.find(session, refs, wid=wid) if row["device_id"] == number.id]
-    return bool(rows), [row["chat_ref"] for row in rows] or refs[:1]
+    return [_target(row) for row in chats.find(session, refs, wid=wid) if row["device_id"] == number.id]
+
+
+def _target(row: Record) -> Target:
+    return Target("chat", row["device_id"], chat_ref=row["chat_ref"], key_id=row["key_id"])
+
+
+def _to_come(ledger: Ledger, number: Device, wid: str) -> Target:
+    """A chat that the number has not: by the pseudonym that it would get."""
+    ref, key_id = ledger.context.keys.pseudonyms.ref(registry.DEFAULT, number.device, wid)
+    return Target("chat", number.id, chat_ref=ref, key_id=key_id)
 
 
 def _device_id(session: Session, name: str) -> int:

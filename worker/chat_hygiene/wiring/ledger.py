@@ -5,7 +5,7 @@ import secrets
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Engine
@@ -19,6 +19,7 @@ from chat_hygiene.settings import Settings, SettingsError, load_settings
 from chat_hygiene.store import revision
 from chat_hygiene.store.engine import create_engine, reading, sessions
 from chat_hygiene.store.keys import load_keys
+from chat_hygiene.wiring import keyring
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,11 @@ class Ledger:
     def settings(self) -> Settings:
         """The settings it was opened with."""
         return self.context.settings
+
+    def acting_as(self, name: str) -> "Ledger":
+        """The same store; what is done through it stands in the audit under this name."""
+        settings = self.settings.model_copy(update={"actor": name})
+        return Ledger(replace(self.context, settings=settings, actor=name))
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -72,6 +78,7 @@ def open_ledger(settings: Settings, *, clock: Clock = utc_now) -> Iterator[Ledge
             actor=settings.actor,
             owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
         )
+        keyring.recognise(context)
         yield Ledger(context)
     finally:
         engine.dispose()

@@ -16,6 +16,7 @@ from chat_hygiene.providers.base import Reader
 from chat_hygiene.store import jobs, policies, presence, sweeps
 from chat_hygiene.store.jobs import Waiting
 from chat_hygiene.store.policies import StoredPolicy
+from chat_hygiene.wiring import keyring
 from chat_hygiene.wiring.ledger import Ledger
 from chat_hygiene.wiring.plans import check_plan
 
@@ -52,6 +53,7 @@ class RunReport:
 def sync_once(ledger: Ledger, *, full: bool, watcher: Watcher) -> sync.Report:
     """One sync of every device, sealed. Raises ProviderError when the account cannot be reached."""
     context = ledger.context
+    keyring.require(context)
 
     async def work() -> sync.Report:
         reader = registry.open_reader(context.settings, context.clock)
@@ -101,6 +103,7 @@ def run_once(
     Raises SafetyStopError when the plan may not be carried out any more.
     """
     context = ledger.context
+    keyring.require(context)
     if plan is not None:
         check_plan(ledger, plan)
     alone: list[reconcile.Report] = []

@@ -25,6 +25,7 @@ from chat_hygiene.settings import Settings
 from chat_hygiene.store import heartbeats, presence, runs
 from chat_hygiene.store.engine import reading
 from chat_hygiene.store.keys import load_keys
+from chat_hygiene.wiring import keyring
 from chat_hygiene.wiring.ledger import open_ledger
 
 SLICE = timedelta(seconds=60)
@@ -204,6 +205,7 @@ class Service:
     def _opened(self) -> Context:
         with ExitStack() as stack:
             context = stack.enter_context(open_ledger(self.settings, clock=self._clock)).context
+            keyring.require(context)
             if self.settings.sqlite_file is not None:
                 stack.enter_context(
                     presence.working(
