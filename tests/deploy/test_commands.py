@@ -2,6 +2,7 @@
 the Redis protocol, with the secrets that `make-secrets.sh` makes, and with the whole of it up at once."""
 
 import importlib.util
+import shutil
 import signal
 import socket
 import subprocess
@@ -81,6 +82,7 @@ def stack(home) -> Iterator[Stack]:
         # psql reads a file of the image's: what stands in it is moved, too.
         sql = (ROOT / "deploy" / "report-role.sql").read_text()
         (home / "report-role.sql").write_text(sql.replace("/run/secrets", str(home / "secrets")))
+        shutil.copy(ROOT / "deploy" / "report-grants.sql", home)
         stack = Stack(
             home,
             places,
