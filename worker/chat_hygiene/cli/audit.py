@@ -13,6 +13,7 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from chat_hygiene.cli import start
+from chat_hygiene.cli.naming import ChatOption
 from chat_hygiene.cli.output import JSON_VERSION, JsonOption, LimitOption, Output, count, plain
 from chat_hygiene.core.errors import Exit, InvalidInputError
 
@@ -36,13 +37,6 @@ FIELDS = (
     ),
     "detail",
 )
-
-ChatOption = Annotated[
-    str | None,
-    typer.Option(
-        "--chat", metavar="NUMBER", help="Only this chat: a phone number, a chat id or a pseudonym."
-    ),
-]
 
 
 class Format(StrEnum):

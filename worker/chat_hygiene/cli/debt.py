@@ -6,6 +6,7 @@ import typer
 
 from chat_hygiene.cli import start
 from chat_hygiene.cli.jobs import JobArgument, JobsArgument, ReasonOption, job_document
+from chat_hygiene.cli.naming import NumbersOption, numbered, numbers
 from chat_hygiene.cli.output import JsonOption, LimitOption, Output, YesOption, count, name_of
 from chat_hygiene.core.errors import UsageError
 
@@ -13,7 +14,9 @@ app = typer.Typer(no_args_is_help=True, help="Chats removed locally that may sti
 
 
 @app.command("list")
-def list_(limit: LimitOption = None, as_json: JsonOption = False) -> None:
+def list_(
+    limit: LimitOption = None, show_numbers: NumbersOption = False, as_json: JsonOption = False
+) -> None:
     """Lists what is owed, and what was: chats removed locally that are still in WhatsApp as far as is known.
 
     Newest first; the state says whether a debt is open. What was abandoned is no longer looked for, and still unfinished.
@@ -25,14 +28,21 @@ def list_(limit: LimitOption = None, as_json: JsonOption = False) -> None:
     output = Output(as_json=as_json)
     with wiring.open_ledger(settings) as ledger:
         rows = wiring.jobs(ledger, debt=True, limit=output.most(limit))
+        full = numbers(ledger, [row["chat_ref"] for row in rows], where="debt list", shown=show_numbers)
     if as_json:
-        output.document("debt.list", debts=[job_document(row) for row in rows])
+        output.document("debt.list", debts=[numbered(job_document(row), full) for row in rows])
         return
+    shown = full or {}
     output.table(
         ["Job", "Chat", "On", "Policy", "Debt", "Since (UTC)", "Next look (UTC)", "In WhatsApp", "Because"],
         (
             [
-                *(row["id"], row["chat_hint"], name_of(row["alias"], row["device"]), row["policy"]),
+                *(
+                    row["id"],
+                    shown.get(row["chat_ref"], row["chat_hint"]),
+                    name_of(row["alias"], row["device"]),
+                    row["policy"],
+                ),
                 *(row["debt_state"], row["debt_opened_at"], row["debt_next_probe_at"]),
                 *(row["whatsapp_state"], row["debt_reason"]),
             ]

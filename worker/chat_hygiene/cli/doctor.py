@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from chat_hygiene.cli import start, undone
+from chat_hygiene.cli import keys, start, undone
 from chat_hygiene.cli.output import JsonOption, Output, count, mark, name_of, span
 from chat_hygiene.cli.undone import Check
 from chat_hygiene.core.errors import Exit, HygieneError, InvalidInputError
@@ -68,12 +68,7 @@ def _store(settings: "Settings") -> "Generator[Check, None, Sequence[StoredPolic
             _, needed = wiring.schema_versions(settings)
             where = settings.sqlite_file or "the PostgreSQL server"
             yield Check("database", True, f"{where}, schema {needed}")
-            kept = None in (settings.pseudonym_key, settings.audit_key)
-            yield Check(
-                "keys",
-                True,
-                "kept beside the database: back them up with it" if kept else "from the settings",
-            )
+            yield from keys.checks(ledger)
             verdict = wiring.verify_audit(ledger)
             stored = [each for each, _ in wiring.policies(ledger)]
             now = ledger.now()

@@ -1,14 +1,15 @@
 """`explain`: why one chat goes, stays or went."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.text import Text
 
 from chat_hygiene.cli import fate, start
 from chat_hygiene.cli.audit import event_document, event_table
 from chat_hygiene.cli.jobs import job_document
+from chat_hygiene.cli.naming import ChatArgument, NumbersOption, numbered, numbers
 from chat_hygiene.cli.output import JsonOption, Output, instant, mark, name_of, span
 from chat_hygiene.core.errors import UsageError
 
@@ -16,12 +17,8 @@ if TYPE_CHECKING:
     from chat_hygiene.pipeline.explain import PolicyVerdict, Report
     from chat_policies import Verdict
 
-ChatArgument = Annotated[
-    str, typer.Argument(metavar="CHAT", help="A phone number, a chat id, or a pseudonym (chat_…).")
-]
 
-
-def explain(chat: ChatArgument, as_json: JsonOption = False) -> None:
+def explain(chat: ChatArgument, show_numbers: NumbersOption = False, as_json: JsonOption = False) -> None:
     """Says for each policy, clause by clause, why a chat goes or stays, when it leaves or becomes eligible, and what happened to it.
 
     ✔ the clause lets it go, ✘ it keeps it, ? a fact is not known, which keeps it too. Looks at stored facts only; sends nothing.
@@ -36,21 +33,23 @@ def explain(chat: ChatArgument, as_json: JsonOption = False) -> None:
     with wiring.open_ledger(settings) as ledger:
         now = ledger.now()
         reports = wiring.explain(ledger, chat, now=now)
+        refs = [report.chat["chat_ref"] for report in reports]
+        full = numbers(ledger, refs, where="explain", shown=show_numbers)
     if not reports:
         raise UsageError(
             "no such chat is stored", fix="check the number, with its country code; or run chat-hygiene sync"
         )
     if as_json:
-        output.document("explain", at=now, chats=[_document(report) for report in reports])
+        output.document("explain", at=now, chats=[numbered(_document(report), full) for report in reports])
         return
     for report in reports:
-        _show(output, report, now)
+        _show(output, report, now, full or {})
 
 
-def _show(output: Output, report: "Report", now: datetime) -> None:
+def _show(output: Output, report: "Report", now: datetime, full: Mapping[str, str]) -> None:
     chat, device = report.chat, report.device
     output.line(
-        Text(chat["chat_hint"], style="bold"),
+        Text(full.get(chat["chat_ref"], chat["chat_hint"]), style="bold"),
         f" on {name_of(device.alias, device.device)}, {chat['chat_ref']}",
     )
     stale = "" if report.fresh else "; its number's data is too old to delete by: sync first"

@@ -7,6 +7,7 @@ import typer
 
 from chat_hygiene.cli import start, when
 from chat_hygiene.cli.jobs import ReasonOption
+from chat_hygiene.cli.naming import ChatOrNone
 from chat_hygiene.cli.output import JsonOption, Output, count, instant, name_of
 from chat_hygiene.core.errors import UsageError
 
@@ -25,12 +26,7 @@ _SHOWN = 10
 @app.command()
 def add(
     reason: ReasonOption,
-    chat: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[CHAT]", help="A number with its country code, a chat id or a pseudonym (chat_…)."
-        ),
-    ] = None,
+    chat: ChatOrNone = None,
     label: Annotated[
         str | None, typer.Option("--label", help="Every chat with it, written exactly so.")
     ] = None,

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from chat_hygiene.cli import start
+from chat_hygiene.cli.naming import NumbersOption, numbered, numbers
 from chat_hygiene.cli.output import JsonOption, LimitOption, Output, YesOption, count, name_of
 from chat_hygiene.core.errors import UsageError
 from chat_hygiene.core.states import JobState
@@ -87,6 +88,7 @@ def list_(
 @app.command()
 def show(
     job: JobArgument,
+    show_numbers: NumbersOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Shows everything about one job, and what happened to it.
@@ -102,20 +104,16 @@ def show(
     with wiring.open_ledger(settings) as ledger:
         rows = wiring.jobs(ledger, job_id=job)
         events = wiring.audit_events(ledger, job_id=job)
+        full = numbers(ledger, [row["chat_ref"] for row in rows], where="jobs show", shown=show_numbers)
     if not rows:
         raise UsageError(f"there is no job {job}", fix="chat-hygiene jobs list shows them")
+    document = numbered(job_document(rows[0]), full)
     if as_json:
-        output.document(
-            "jobs.show", job=job_document(rows[0]), events=[event_document(row) for row in events]
-        )
+        output.document("jobs.show", job=document, events=[event_document(row) for row in events])
         return
     output.table(
         ["", ""],
-        (
-            [name.replace("_", " "), value]
-            for name, value in job_document(rows[0]).items()
-            if value is not None
-        ),
+        ([name.replace("_", " "), value] for name, value in document.items() if value is not None),
     )
     event_table(output, reversed(events))
 

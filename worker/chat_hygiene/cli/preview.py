@@ -1,5 +1,6 @@
 """`preview`: every chat that would go, now or on a day to come, and why; or a plan of them. Reads stored facts only."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,6 +9,7 @@ import typer
 from rich.text import Text
 
 from chat_hygiene.cli import funnel, policy, start, when
+from chat_hygiene.cli.naming import NumbersOption, numbered, numbers
 from chat_hygiene.cli.output import JsonOption, Output, count, instant, name_of, span
 from chat_hygiene.core.errors import UsageError
 
@@ -37,6 +39,7 @@ def preview(
     everything: Annotated[
         bool, typer.Option("--all", help=f"On a terminal: every chat, not the first {_SHOWN} of each policy.")
     ] = False,
+    show_numbers: NumbersOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Lists every chat that would go, and why; sends nothing, syncs nothing, stores nothing.
@@ -64,21 +67,34 @@ def preview(
         else:
             report, plan = wiring.make_plan(ledger, what, now=now)
             wiring.save_plan(ledger, plan, out)
+        most = None if everything or as_json or not output.terminal else _SHOWN
+        refs = [match.chat_ref for each in report.previews for match in each.matches[:most]]
+        full = numbers(ledger, refs, where="preview", shown=show_numbers)
     if as_json:
-        output.document("preview", **_document(report), plan=_plan_document(plan, out))
+        output.document("preview", **_document(report, full), plan=_plan_document(plan, out))
         return
-    show(output, report, now, most=None if everything or not output.terminal else _SHOWN)
+    show(output, report, now, most=most, full=full)
     if plan is not None:
         _tell_plan(output, plan, out)
 
 
-def show(output: Output, report: "Report", now: datetime, *, most: int | None) -> None:
-    """Prints each policy's funnel and its chats, at most `most` of them, then how old the data is."""
+def show(
+    output: Output,
+    report: "Report",
+    now: datetime,
+    *,
+    most: int | None,
+    full: Mapping[str, str] | None = None,
+) -> None:
+    """Prints each policy's funnel and its chats, at most `most` of them, then how old the data is.
+
+    `full`: pseudonym to the number that is shown instead of its hint.
+    """
     if not report.live_chats:
         output.warn("no chat is stored yet: chat-hygiene sync reads them")
         return
     for each in report.previews:
-        _show_one(output, report, each, now, most)
+        _show_one(output, report, each, now, full or {}, most)
     for device in report.devices:
         synced = device.fresh_as_of
         age = "has never been synced completely" if synced is None else f"is as of {span(now - synced)} ago"
@@ -88,7 +104,14 @@ def show(output: Output, report: "Report", now: datetime, *, most: int | None) -
     output.say("Nothing was sent or changed. chat-hygiene sync reads the chats anew, run deletes.")
 
 
-def _show_one(output: Output, report: "Report", each: "Preview", now: datetime, most: int | None) -> None:
+def _show_one(
+    output: Output,
+    report: "Report",
+    each: "Preview",
+    now: datetime,
+    full: Mapping[str, str],
+    most: int | None,
+) -> None:
     would = f"would go at {instant(report.at)}" if report.ahead else "would go"
     does = would if each.policy.mode == "enforce" else f"{would} if it enforced (it observes)"
     stay = len(each.matches) - len(each.going)
@@ -101,18 +124,18 @@ def _show_one(output: Output, report: "Report", each: "Preview", now: datetime, 
     funnel.show(output, each.funnel)
     shown = each.matches[:most]
     if shown:
-        rows = [_row(match, report, now) for match in shown]
+        rows = [_row(match, report, now, full) for match in shown]
         output.table(["Name", "Chat", "On", "Last message", "Goes"], rows)
     if len(shown) < len(each.matches):
         output.say(f"and {len(each.matches) - len(shown):,} more: --all")
 
 
-def _row(match: "Match", report: "Report", now: datetime) -> tuple[object, ...]:
+def _row(match: "Match", report: "Report", now: datetime, full: Mapping[str, str]) -> tuple[object, ...]:
     from chat_hygiene.store.pseudonyms import mask_numbers
 
     return (
         mask_numbers(match.name or "-"),
-        match.chat_hint,
+        full.get(match.chat_ref, match.chat_hint),
         name_of(match.alias, match.device),
         "never" if match.last_message_at is None else f"{span(now - match.last_message_at)} ago",
         _goes(match, report),
@@ -148,17 +171,17 @@ def show_planned(output: Output, planned: "Planned") -> None:
     output.say(f"  digest {planned.digest}")
 
 
-def _document(report: "Report") -> dict[str, Any]:
+def _document(report: "Report", full: Mapping[str, str] | None) -> dict[str, Any]:
     return {
         "at": report.at,
         "ahead": report.ahead,
         "live_chats": report.live_chats,
         "devices": [{"device": each.device, "fresh_as_of": each.fresh_as_of} for each in report.devices],
-        "policies": [_policy(each, report) for each in report.previews],
+        "policies": [_policy(each, report, full) for each in report.previews],
     }
 
 
-def _policy(preview: "Preview", report: "Report") -> dict[str, Any]:
+def _policy(preview: "Preview", report: "Report", full: Mapping[str, str] | None) -> dict[str, Any]:
     reason = preview.policy.words()
     return {
         "policy": preview.policy.name,
@@ -166,17 +189,20 @@ def _policy(preview: "Preview", report: "Report") -> dict[str, Any]:
         "rule": reason,
         "funnel": funnel.document(preview.funnel),
         "chats": [
-            {
-                "chat_ref": match.chat_ref,
-                "device": match.device,
-                "reason": reason,
-                "last_message_at": match.last_message_at,
-                "leaves_at": match.leaves_at,
-                "queued": match.queued,
-                "stays": match.stays,
-                "stale": match.stale,
-                "gone_by_then": _gone_by_then(match, report),
-            }
+            numbered(
+                {
+                    "chat_ref": match.chat_ref,
+                    "device": match.device,
+                    "reason": reason,
+                    "last_message_at": match.last_message_at,
+                    "leaves_at": match.leaves_at,
+                    "queued": match.queued,
+                    "stays": match.stays,
+                    "stale": match.stale,
+                    "gone_by_then": _gone_by_then(match, report),
+                },
+                full,
+            )
             for match in preview.matches
         ],
     }

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from chat_hygiene.cli import funnel, reasons, start
 from chat_hygiene.cli.jobs import ReasonOption
+from chat_hygiene.cli.naming import NumbersOption, numbered, numbers
 from chat_hygiene.cli.output import JsonOption, LimitOption, Output, YesOption, count, instant, name_of, span
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def show(
     everything: Annotated[
         bool, typer.Option("--all", help=f"On a terminal: every chat, not the first {_SHOWN}.")
     ] = False,
+    show_numbers: NumbersOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Shows one run: its funnel, why it did what it did, and its chats with where each stands.
@@ -86,6 +88,9 @@ def show(
     with wiring.open_ledger(settings) as ledger:
         now = ledger.now()
         found = wiring.run_of(ledger, run)
+        most = None if everything or as_json or not output.terminal else _SHOWN
+        refs = [row["chat_ref"] for row in found.chats[:most]]
+        full = numbers(ledger, refs, where="runs show", shown=show_numbers)
     if as_json:
         output.document(
             "runs.show",
@@ -94,13 +99,15 @@ def show(
             funnel=found.record["funnel"] or [],
             notes=found.record["notes"] or [],
             outcomes=found.outcomes,
-            chats=[_chat(row) for row in found.chats],
+            chats=[numbered(_chat(row), full) for row in found.chats],
         )
         return
-    _show(output, found, now, most=None if everything or not output.terminal else _SHOWN)
+    _show(output, found, now, full or {}, most=most)
 
 
-def _show(output: Output, found: "Run", now: "datetime", *, most: int | None) -> None:
+def _show(
+    output: Output, found: "Run", now: "datetime", full: Mapping[str, str], *, most: int | None
+) -> None:
     row = found.record
     output.line(
         Text(f"Run {row['id']} of {row['policy']}", style="bold"),
@@ -120,7 +127,7 @@ def _show(output: Output, found: "Run", now: "datetime", *, most: int | None) ->
     if found.chats:
         output.table(
             ["Name", "Chat", "On", "Last message", "Leaves (UTC)", "Stands"],
-            (_cells(each, now) for each in found.chats[:most]),
+            (_cells(each, now, full) for each in found.chats[:most]),
             whole=("Chat", "Stands"),
         )
     if most is not None and len(found.chats) > most:
@@ -213,12 +220,13 @@ def _chat(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in names}
 
 
-def _cells(row: Mapping[str, Any], now: "datetime") -> list[object]:
+def _cells(row: Mapping[str, Any], now: "datetime", full: Mapping[str, str]) -> list[object]:
     from chat_hygiene.store.pseudonyms import mask_numbers
 
     last = row["last_message_at"]
     return [
-        *(mask_numbers(row["name"] or "-"), row["chat_hint"], name_of(row["alias"], row["device"])),
+        *(mask_numbers(row["name"] or "-"), full.get(row["chat_ref"], row["chat_hint"])),
+        name_of(row["alias"], row["device"]),
         "never" if last is None else f"{span(now - last)} ago",
         None if row["standing"] in _STANDING else row["not_before"],
         _STANDING.get(row["standing"], row["standing"].replace("_", " ")),
