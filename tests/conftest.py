@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from chat_hygiene.store.engine import create_engine
 from chat_hygiene.store.engine import sessions as make_sessions
 from support.brokers import Broker, broker
+from support.compiled import share_compiled_statements
 from support.databases import PostgresDatabases, SqliteDatabases
 from support.servers import postgres
 
@@ -34,6 +35,7 @@ def pytest_configure() -> None:
     os.environ.pop("COLUMNS", None)
     if "TMPDIR" not in os.environ and _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM:
         os.environ["TMPDIR"] = tempfile.tempdir = str(_MEMORY)
+    share_compiled_statements()
 
 
 @pytest.fixture(scope="session")
