@@ -1,6 +1,7 @@
 """What proof needs: incidents that were told, erasures on request, and an audit whose oldest part may go.
 
-The report views read runs and changes from indexes, and show a held label with its phone numbers masked.
+The report views read runs and changes from indexes, show a held label with its phone numbers masked, and say
+whether deleting goes on.
 """
 
 import sqlalchemy as sa
@@ -55,6 +56,20 @@ VIEWS = {
         FROM audit_events AS e
         WHERE e.{CHANGES}
     """,  # noqa: S608 - our own words
+    "report_v1_health": """
+        SELECT h.part, h.last_seen_at, h.age_seconds, h.age_seconds <= 300 AS ok,
+            CASE WHEN h.age_seconds > 300 THEN 'no sign of life for more than 5 minutes' END AS detail
+        FROM (
+            SELECT substr(s.name, 11) AS part, s.at AS last_seen_at, AGE(s.at) AS age_seconds
+            FROM switches AS s WHERE s.name LIKE 'heartbeat:%'
+            UNION ALL
+            SELECT 'database', NOW, 0
+        ) AS h
+        UNION ALL
+        SELECT 'deleting', s.at, AGE(s.at), NOT s."on",
+            CASE WHEN s."on" THEN 'stopped by the stop switch' END
+        FROM switches AS s WHERE s.name = 'stop'
+    """,
 }
 
 
@@ -88,7 +103,9 @@ def upgrade() -> None:
     op.add_column("holds", sa.Column("label_shown", sa.Text))
     _mask_labels()
     op.add_column("holds", sa.Column("key_id", sa.Text))
-    op.execute("UPDATE holds SET key_id = (SELECT min(key_id) FROM chats WHERE chats.chat_ref = holds.chat_ref)")
+    op.execute(
+        "UPDATE holds SET key_id = (SELECT min(key_id) FROM chats WHERE chats.chat_ref = holds.chat_ref)"
+    )
     op.execute("INSERT INTO switches (name) VALUES ('pseudonym_keys')")
     _replace(VIEWS)
     op.execute("INSERT INTO switches (name) VALUES ('audit_checkpoint')")

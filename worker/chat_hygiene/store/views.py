@@ -228,11 +228,15 @@ VIEWS = (
     ),
     _view(
         "health",
-        "One row per part of the service that must be alive",
+        "One row per part of the service that must be alive, and one, `deleting`, for the stop switch",
         ("part", "text", "the part"),
-        ("last_seen_at", "instant", "its last sign of life"),
+        (
+            "last_seen_at",
+            "instant",
+            "its last sign of life; of `deleting`: when it was last stopped or started",
+        ),
         ("age_seconds", "integer", "seconds since then"),
-        ("ok", "boolean", "seen within five minutes"),
+        ("ok", "boolean", "seen within five minutes; of `deleting`: not stopped"),
         ("detail", "text", "what is wrong; NULL: nothing"),
     ),
 )
