@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import event, select, text
 
 from chat_hygiene.core.errors import AuditBrokenError, Exit
-from chat_hygiene.store import audit, seals
+from chat_hygiene.store import audit, seals, verifying
 from chat_hygiene.store.engine import reading
 from chat_hygiene.store.tables import audit_seals
 from support.chain import KEY, NOW, append, seal
@@ -17,7 +17,7 @@ EVENTS = 40
 
 def verify(sessions, key=KEY):
     with reading(sessions) as session:
-        return seals.verify(session, key)
+        return verifying.verify(session, key)
 
 
 def fill(sessions, count=EVENTS):
@@ -31,29 +31,30 @@ def fill(sessions, count=EVENTS):
 
 def test_an_empty_audit_verifies(sessions):
     assert seal(sessions) == 0
-    assert verify(sessions) == seals.Verdict(ok=True, sealed=0, unsealed=0)
+    assert verify(sessions) == verifying.Verdict(ok=True, sealed=0, unsealed=0)
 
 
 def test_what_is_sealed_is_proven_and_the_rest_is_said_to_be_unproven(sessions):
     fill(sessions)
-    assert verify(sessions) == seals.Verdict(ok=True, sealed=EVENTS, unsealed=0)
+    assert verify(sessions) == verifying.Verdict(ok=True, sealed=EVENTS, unsealed=0)
     with sessions.begin() as session:
         append(session, 99)
-    assert verify(sessions) == seals.Verdict(ok=True, sealed=EVENTS, unsealed=1)
+    assert verify(sessions) == verifying.Verdict(ok=True, sealed=EVENTS, unsealed=1)
     assert [seal(sessions), seal(sessions)] == [1, 0]
-    assert verify(sessions) == seals.Verdict(ok=True, sealed=EVENTS + 1, unsealed=0)
+    assert verify(sessions) == verifying.Verdict(ok=True, sealed=EVENTS + 1, unsealed=0)
 
 
 def test_a_long_audit_is_sealed_and_verified_in_batches(sessions, monkeypatch):
     monkeypatch.setattr(seals, "BATCH", 7)
+    monkeypatch.setattr(verifying, "BATCH", 7)
     with sessions.begin() as session:
         for number in range(20):
             append(session, number)
     assert [seal(sessions) for _ in range(4)] == [7, 7, 6, 0]
     seen = []
     with reading(sessions) as session:
-        assert seals.verify(session, KEY, seen.append).sealed == 20
-    assert seen == [7, 14]
+        assert verifying.verify(session, KEY, lambda *done: seen.append(done)).sealed == 20
+    assert seen == [(7, 20), (14, 20)]
 
 
 def test_both_engines_make_the_same_chain(sessions):
@@ -91,7 +92,7 @@ def test_two_sealers_at_once_make_one_chain(sessions):
         thread.start()
     for thread in threads:
         thread.join()
-    assert verify(sessions) == seals.Verdict(ok=True, sealed=200, unsealed=0)
+    assert verify(sessions) == verifying.Verdict(ok=True, sealed=200, unsealed=0)
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -108,7 +109,7 @@ def test_the_first_seals_may_be_made_between_any_two_statements_of_another_seale
 
         assert seals.seal(slow, KEY, NOW) == 0
     assert sealed == [1]
-    assert verify(sessions) == seals.Verdict(ok=True, sealed=1, unsealed=0)
+    assert verify(sessions) == verifying.Verdict(ok=True, sealed=1, unsealed=0)
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -120,7 +121,7 @@ def test_sealing_passes_no_event_whose_transaction_is_still_open(sessions, monke
             append(quick, 2)
         assert seal(sessions) == 0
     assert seal(sessions) == 2
-    assert verify(sessions) == seals.Verdict(ok=True, sealed=2, unsealed=0)
+    assert verify(sessions) == verifying.Verdict(ok=True, sealed=2, unsealed=0)
 
 
 def test_find_gives_the_events_of_a_chat(sessions):

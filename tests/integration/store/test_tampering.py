@@ -9,7 +9,7 @@ import sqlalchemy
 from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
-from chat_hygiene.store import seals
+from chat_hygiene.store import verifying
 from chat_hygiene.store.tables import audit_events, audit_seals, switches
 from support.chain import KEY, NOW, append, seal
 
@@ -221,14 +221,14 @@ def test_every_tampering_is_found(opened):
             ):
                 steps = changes if isinstance(changes, list) else [changes]
                 changed = [tamper(session, change) for change in steps]
-                verdict = seals.verify(session, KEY)
+                verdict = verifying.verify(session, KEY)
                 session.rollback()
                 if any(changed):
                     done += 1
                     missed += [name] if verdict.ok or not verdict.problem else []
-                control = seals.verify(session, KEY)
+                control = verifying.verify(session, KEY)
                 session.rollback()
-                assert control == seals.Verdict(ok=True, sealed=EVENTS, unsealed=0), (
+                assert control == verifying.Verdict(ok=True, sealed=EVENTS, unsealed=0), (
                     f"the control after {name}"
                 )
     assert not missed

@@ -1,21 +1,20 @@
-"""`audit`: the append-only trail, listed, exported and verified. Chats appear as pseudonyms only."""
+"""`audit`: the append-only trail, listed and verified. Chats appear as pseudonyms only."""
 
-import csv
 import json
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from chat_hygiene.cli import start
 from chat_hygiene.cli.naming import ChatOption
-from chat_hygiene.cli.output import JSON_VERSION, JsonOption, LimitOption, Output, count, plain
-from chat_hygiene.core.errors import Exit, InvalidInputError
+from chat_hygiene.cli.output import JsonOption, LimitOption, Output, count, instant
+from chat_hygiene.core.errors import Exit
+
+if TYPE_CHECKING:
+    from chat_hygiene.wiring.auditing import Head, Verdict
 
 app = typer.Typer(
     no_args_is_help=True, help="The audit trail: what was done, when, by whom, under which rule."
@@ -37,13 +36,6 @@ FIELDS = (
     ),
     "detail",
 )
-
-
-class Format(StrEnum):
-    """How an export is written."""
-
-    CSV = "csv"
-    JSONL = "jsonl"
 
 
 def event_document(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,82 +93,54 @@ def list_(
 
 
 @app.command()
-def export(
-    format_: Annotated[Format, typer.Option("--format", help="csv, or one JSON object a line.")] = Format.CSV,
-    out: Annotated[Path | None, typer.Option(help="A new file; without it, stdout.")] = None,
-    chat: ChatOption = None,
+def verify(
+    head: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A head that `audit head` wrote: the chain has to hold it."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Writes every event, oldest first; the export itself is an event too. --json is --format jsonl.
-
-    Exit codes: 0 done, 3 the file exists already or cannot be written.
-    """
-    settings = start.settings()
-
-    from chat_hygiene import wiring
-
-    with wiring.open_ledger(settings) as ledger, _target(out) as file:
-        number = 0
-        write = _WRITERS[Format.JSONL if as_json else format_](file)
-        for row in wiring.export_audit(ledger, chat=chat):
-            write(row)
-            number += 1
-    Output().good(f"{count(number, 'event')} exported")
-
-
-@app.command()
-def verify(as_json: JsonOption = False) -> None:
     """Recomputes the whole chain with the audit key: was any sealed event edited, removed, inserted or moved?
 
-    Events that are not sealed yet are counted as not yet proven; that is no error.
+    That the whole ledger was emptied, or replaced by an older copy, cannot be seen in it: --head shows it. Events that
+    are not sealed yet are counted as not yet proven; that is no error.
 
-    Exit codes: 0 it holds, 8 it does not.
+    Exit codes: 0 it holds, 3 the file is no head, 8 it does not hold, or the head was altered.
     """
     settings = start.settings()
 
     from chat_hygiene import wiring
+    from chat_hygiene.wiring import auditing
 
     output = Output(as_json=as_json)
     with wiring.open_ledger(settings) as ledger, output.progress() as show:
-        verdict = wiring.verify_audit(ledger, lambda done: show("Verifying", done, None))
+        exported = None if head is None else auditing.load_head(ledger, head)
+        verdict = wiring.verify_audit(
+            ledger, lambda done, total: show("Verifying", done, total), exported=exported
+        )
     if as_json:
         output.document("audit.verify", **asdict(verdict))
     elif verdict.ok:
-        tail = f"; {verdict.unsealed:,} more not yet proven" if verdict.unsealed else ""
-        output.good(f"the audit holds: {count(verdict.sealed, 'event')} proven{tail}")
+        _say_what_holds(output, verdict, exported)
     else:
         output.failed(f"the audit does not verify: {verdict.problem}")
         output.say("  → keep the database as it is, and compare it with a backup or an export")
     raise typer.Exit(Exit.DONE if verdict.ok else Exit.AUDIT_BROKEN)
 
 
-@contextmanager
-def _target(out: Path | None) -> Iterator[TextIO]:
-    if out is None:
-        yield sys.stdout
-        return
-    try:
-        file = out.open("x", encoding="utf-8", newline="")
-    except OSError as error:
-        raise InvalidInputError(f"{out} cannot be written: {error.strerror}", fix="name a new file") from None
-    with file:
-        yield file
-
-
-Write = Callable[[Mapping[str, Any]], object]
-
-
-def _csv(file: TextIO) -> Write:
-    writer = csv.writer(file)
-    writer.writerow(FIELDS)
-    return lambda row: writer.writerow([plain(row[name]) for name in FIELDS])
-
-
-def _jsonl(file: TextIO) -> Write:
-    head = {"version": JSON_VERSION, "kind": "audit.event"}
-    return lambda row: file.write(
-        json.dumps(head | event_document(row), default=plain, ensure_ascii=False) + "\n"
-    )
-
-
-_WRITERS = {Format.CSV: _csv, Format.JSONL: _jsonl}
+def _say_what_holds(output: Output, verdict: "Verdict", exported: "Head | None") -> None:
+    tail = f"; {verdict.unsealed:,} more not yet proven" if verdict.unsealed else ""
+    output.good(f"the audit holds: {count(verdict.sealed, 'event')} proven{tail}")
+    if verdict.purged:
+        gone = f"the {verdict.purged:,} before them were" if verdict.purged > 1 else "the one before them was"
+        output.say(f"  {gone} purged on {instant(verdict.purged_at)}")
+    if exported is None:
+        output.say("  → was it emptied, or replaced by an older copy? --head FILE tells, see audit head")
+    elif verdict.head == "proven":
+        output.good(
+            f"the head of {instant(exported.at)} is on it: event {exported.seq} at {exported.position:,}"
+        )
+    else:
+        output.warn(
+            f"the head of {instant(exported.at)} proves nothing any more: its event was purged; export a new one"
+        )

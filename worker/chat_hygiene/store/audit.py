@@ -51,16 +51,22 @@ def find(
     chat_refs: Sequence[str] | None = None,
     job_id: int | None = None,
     after: int = 0,
+    through: int | None = None,
     limit: int | None = None,
     newest_first: bool = False,
 ) -> list[Record]:
-    """Events with all columns, oldest first: those of these chats or of this job (None: all) whose `seq` is beyond `after`."""
+    """Events with all columns, oldest first: those of these chats or of this job (None: all).
+
+    Only those whose `seq` is beyond `after`, and not beyond `through`.
+    """
     seq = audit_events.c.seq
     wanted = (
         select(audit_events).where(seq > after).order_by(seq.desc() if newest_first else seq).limit(limit)
     )
     if chat_refs is not None:
         wanted = wanted.where(audit_events.c.chat_ref.in_(chat_refs))
+    if through is not None:
+        wanted = wanted.where(seq <= through)
     if job_id is not None:
         wanted = wanted.where(audit_events.c.job_id == job_id)
     return fetch(session, wanted)
