@@ -115,6 +115,7 @@ class Settings(BaseSettings):
     catch_up_seconds: Seconds = timedelta(days=1)
     approval_expiry_seconds: Seconds = timedelta(days=7)
     records_kept_seconds: Seconds = timedelta(days=730)
+    audit_kept_seconds: Seconds = timedelta(days=730)
 
     @field_validator("api_url")
     @classmethod

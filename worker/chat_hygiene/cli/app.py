@@ -9,6 +9,7 @@ import typer
 from chat_hygiene.cli import (
     apply,
     audit,
+    audit_files,
     config,
     db,
     debt,
@@ -73,6 +74,8 @@ app.command("stop")(stop.stop)
 app.command("start")(stop.start)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(debt.app, name="debt")
+for verb in (audit_files.export, audit_files.head, audit_files.purge):
+    audit.app.command()(verb)
 app.add_typer(audit.app, name="audit")
 db.app.command("grants")(grants.grants)
 app.add_typer(db.app, name="db")
