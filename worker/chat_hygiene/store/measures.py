@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import product
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import Select, and_, func, select, union_all
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.states import JobState
 from chat_hygiene.store import heartbeats, switches, upcoming
-from chat_hygiene.store.tables import daily_counts, devices, jobs, policies, policy_runs
+from chat_hygiene.store.tables import daily_counts, devices, jobs, policies, policy_runs, purged_runs
 
 OUTCOMES = ("deleted", "removed_locally", "already_gone", "failed")
 RUNS_OPEN = ("syncing", "evaluating", "awaiting_approval")
@@ -23,13 +23,18 @@ _DEPARTED = "removed"
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """Counts by label, in the order of the labels; `synced_at` and `ticked_at` are None for never."""
+    """Counts by label, in the order of the labels; of instants None is never.
+
+    `run_due_at`: the slot of a policy that should have run by now and has not ended; None: nothing is due.
+    """
 
     jobs: dict[Labels, int]
     deletions: dict[Labels, int]
     runs_ended: dict[Labels, int]
     runs_open: dict[Labels, int]
+    run_due_at: dict[Labels, datetime | None]
     debts: dict[Labels, int]
+    owed_since: dict[Labels, datetime | None]
     overdue: dict[Labels, int]
     synced_at: dict[Labels, datetime | None]
     ticked_at: datetime | None
@@ -40,14 +45,16 @@ def read(session: Session, *, now: datetime) -> Measures:
     """All of them, as of one moment. A number that left the account is measured only while it owes something."""
     names = list(session.scalars(select(policies.c.name).where(policies.c.action == "delete")))
     runs = _runs(session)
-    synced = _synced(session)
+    synced, owed = _synced(session), _owed(session)
     ticked = (each.at for each in heartbeats.read(session) if each.part == "tick")
     return Measures(
         jobs={(state,): 0 for state in JobState} | _counts(session, _by_state()),
         deletions=dict.fromkeys(product(names, OUTCOMES), 0) | _deletions(session),
         runs_ended={key: runs.get(key, 0) for key in product(names, RUNS_ENDED)},
         runs_open={key: runs.get(key, 0) for key in product(names, RUNS_OPEN)},
-        debts=dict.fromkeys(synced, 0) | _counts(session, _owed()),
+        run_due_at=dict.fromkeys(product(names)) | _due(session, now),
+        debts=dict.fromkeys(synced, 0) | {label: count for label, (count, _) in owed.items()},
+        owed_since=dict.fromkeys(synced) | {label: since for label, (_, since) in owed.items()},
         overdue={(name,): 0 for name in names} | _overdue(session, now),
         synced_at=synced,
         ticked_at=next(ticked, None),
@@ -63,12 +70,26 @@ def _by_state() -> Select[str, int]:
     return select(jobs.c.state, func.count()).group_by(jobs.c.state)
 
 
-def _owed() -> Select[str, int]:
-    return (
-        select(devices.c.device, func.count())
+def _owed(session: Session) -> dict[Labels, tuple[int, datetime]]:
+    query = (
+        select(devices.c.device, func.count(), func.min(jobs.c.debt_opened_at))
         .join(jobs, and_(jobs.c.device_id == devices.c.id, jobs.c.debt_state.in_(OWED)))
         .group_by(devices.c.device)
     )
+    return {(device,): (count, since) for device, count, since in session.execute(query)}
+
+
+def _due(session: Session, now: datetime) -> dict[Labels, datetime | None]:
+    """By policy: the first of the slots whose run has not begun, or goes on."""
+    begun = and_(policy_runs.c.policy_id == policies.c.id, policy_runs.c.state.in_(("syncing", "evaluating")))
+    slots = union_all(
+        select(policies.c.name, policies.c.next_run_at.label("slot")).where(
+            policies.c.state == "active", policies.c.next_run_at < now
+        ),
+        select(policies.c.name, policy_runs.c.scheduled_for).join(policy_runs, begun),
+    ).subquery()
+    query = select(slots.c.name, func.min(slots.c.slot)).group_by(slots.c.name)
+    return {(name,): slot for name, slot in session.execute(query)}
 
 
 def _overdue(session: Session, now: datetime) -> dict[Labels, int]:
@@ -90,10 +111,17 @@ def _deletions(session: Session) -> dict[Labels, int]:
 
 
 def _runs(session: Session) -> dict[Labels, int]:
+    ended = union_all(
+        select(policy_runs.c.policy_id, policy_runs.c.state, func.count().label("runs")).group_by(
+            policy_runs.c.policy_id, policy_runs.c.state
+        ),
+        # What was counted stays counted when the runs go.
+        select(purged_runs.c.policy_id, purged_runs.c.state, purged_runs.c.runs),
+    ).subquery()
     query = (
-        select(policies.c.name, policy_runs.c.state, func.count())
-        .join(policy_runs, policy_runs.c.policy_id == policies.c.id)
-        .group_by(policies.c.name, policy_runs.c.state)
+        select(policies.c.name, ended.c.state, func.sum(ended.c.runs))
+        .join(ended, ended.c.policy_id == policies.c.id)
+        .group_by(policies.c.name, ended.c.state)
     )
     return {(name, state): count for name, state, count in session.execute(query)}
 

@@ -47,7 +47,19 @@ class _Measured(Collector):
             "runs_open", "Runs that go on or await an approval", ["policy", "state"], found.runs_open
         )
         yield _gauge(
+            "run_overdue_seconds",
+            "Since the slot whose run should have ended by now; 0: none",
+            ["policy"],
+            self._since(found.run_due_at),
+        )
+        yield _gauge(
             "debt_chats", "Removed here, still in WhatsApp: open or abandoned debt", ["device"], found.debts
+        )
+        yield _gauge(
+            "debt_age_seconds",
+            "Since the oldest of these was removed here; 0: none",
+            ["device"],
+            self._since(found.owed_since),
         )
         yield _gauge(
             "overdue_chats",
@@ -63,6 +75,9 @@ class _Measured(Collector):
             {(): self._age(found.ticked_at)},
         )
         yield _gauge("stopped", "1 while all deleting is stopped", [], {(): float(found.stopped)})
+
+    def _since(self, instants: Mapping[Labels, datetime | None]) -> dict[Labels, float]:
+        return {label: 0.0 if at is None else self._age(at) for label, at in instants.items()}
 
     def _age(self, at: datetime | None) -> float:
         return math.inf if at is None else max(0.0, (self._now - at).total_seconds())
