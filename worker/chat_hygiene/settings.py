@@ -95,6 +95,7 @@ class Settings(BaseSettings):
     web_host: str = "127.0.0.1"
     web_port: Annotated[int, Field(ge=0, le=65535)] = 8787
     web_users_file: Path | None = None
+    web_url: str | None = None
     webhook_token: SecretStr | None = None
     webhook_hmac_key: SecretStr | None = None
     ping_url: SecretStr | None = None
@@ -130,6 +131,17 @@ class Settings(BaseSettings):
         if not parts.hostname or any(more) or not _has_port_or_none(parts):
             raise ValueError("must be a plain URL with a host, like https://api.wassenger.com/v1")
         return url.rstrip("/")
+
+    @field_validator("web_url")
+    @classmethod
+    def _plain_web_url(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "https://none")
+        more = (parts.username, parts.password, parts.path.strip("/"), parts.query, parts.fragment)
+        if parts.scheme not in {"https", "http"} or not parts.hostname or any(more):
+            raise ValueError(
+                "must be the address of the page without a path, like https://hygiene.example.org"
+            )
+        return url
 
     @field_validator("database_url")
     @classmethod

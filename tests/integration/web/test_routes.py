@@ -19,7 +19,6 @@ TABLE = {
     "/webhooks/wrong": {"POST": 404},
 }
 UNKNOWN = (
-    "/",
     "/healthz/",
     "/webhooks",
     "/webhooks/",
@@ -27,7 +26,7 @@ UNKNOWN = (
     "/docs",
     "/static/x",
     "/%2e%2e/etc",
-    "//",
+    "/leaving/",
 )
 
 

@@ -152,7 +152,7 @@ def test_a_sender_that_hangs_up_half_way_breaks_nothing(site, known):
 
 
 def test_a_body_that_never_comes_is_not_waited_for(site, monkeypatch):
-    monkeypatch.setattr("chat_hygiene.web.webhooks.BODY_SECONDS", 0.1)
+    monkeypatch.setattr("chat_hygiene.web.bodies.BODY_SECONDS", 0.1)
     with socket.create_connection(site.address) as connection:
         connection.sendall(
             f"POST /webhooks/{TOKEN} HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{{".encode()

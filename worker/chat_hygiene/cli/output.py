@@ -26,11 +26,14 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from chat_hygiene.core import words
 from chat_hygiene.core.errors import UsageError
 from chat_hygiene.logs import one_line
 
 JSON_VERSION = 1
 """Of every document that `--json` prints; fields are only ever added within it."""
+
+count, span = words.count, words.span
 
 _PIPE_WIDTH = 200
 _LIST = 100
@@ -200,20 +203,6 @@ def name_of(alias: str | None, device: str) -> str:
     from chat_hygiene.store.pseudonyms import mask_numbers
 
     return mask_numbers(alias) if alias else device
-
-
-def span(value: timedelta) -> str:
-    """A length of time in its largest unit: `40 s`, `12 min`, `3 h`, `5 d`."""
-    seconds = max(0, int(value.total_seconds()))
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
-
-
-def count(number: int, noun: str, plural: str | None = None) -> str:
-    """`1 chat`, `2 chats`."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def _cell(value: object) -> Text:

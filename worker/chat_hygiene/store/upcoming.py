@@ -4,6 +4,7 @@ What keeps a chat back is told by the view `report_v1_upcoming` and by nothing e
 """
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -68,6 +69,11 @@ def late(session: Session, *, now: datetime) -> list[Late]:
     )
 
 
+def withheld_late(now: datetime) -> Select[int]:
+    """The chats that are withheld and should be gone."""
+    return _withheld(run_candidates.c.chat_id).where(run_candidates.c.not_before < now)
+
+
 def blocks(session: Session, *, now: datetime) -> dict[str | None, int]:
     """How many that are due each thing keeps back; None: nothing known. Those being worked right now are left out."""
     query = (
@@ -82,6 +88,20 @@ def blocked_by(session: Session, device: str, chat_ref: str) -> dict[str, str | 
         _VIEW.c.device == device, _VIEW.c.chat_ref == chat_ref
     )
     return dict(session.execute(query).all())
+
+
+def blocked(session: Session, pairs: Collection[tuple[str, str]]) -> dict[tuple[str, str], str | None]:
+    """What keeps each of these back, each a number's id and a chat's pseudonym. Those that are not to leave are left out."""
+    found: dict[tuple[str, str], str | None] = {}
+    by_device: dict[str, set[str]] = defaultdict(set)
+    for device, ref in pairs:
+        by_device[device].add(ref)
+    for device, refs in by_device.items():
+        query = select(_VIEW.c.chat_ref, _VIEW.c.blocked_by).where(
+            _VIEW.c.device == device, _VIEW.c.chat_ref.in_(refs)
+        )
+        found |= {(device, ref): why for ref, why in session.execute(query)}
+    return found
 
 
 def withheld(session: Session, chat_id: int) -> dict[int, Record]:

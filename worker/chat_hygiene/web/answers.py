@@ -1,14 +1,9 @@
-"""How the web process answers: small JSON documents, nothing that a browser would run or keep, and no word of what broke."""
+"""How the web process answers machines: small JSON documents, nothing that a browser would run or keep."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
 
-import structlog
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-
-from chat_hygiene.core.errors import DatabaseError
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -17,8 +12,6 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-
-_log = structlog.get_logger(__name__)
 
 
 def json_answer(status: int, content: object) -> Response:
@@ -41,23 +34,3 @@ def error_answer(status: int, headers: Mapping[str, str] | None = None) -> Respo
     answer = json_answer(status, {"error": HTTPStatus(status).phrase})
     answer.headers.update(headers or {})
     return answer
-
-
-async def on_http_error(_request: Request, error: Exception) -> Response:
-    """For unknown paths and wrong methods."""
-    if not isinstance(error, HTTPException):
-        raise error
-    return error_answer(error.status_code, error.headers)
-
-
-async def on_database_error(_request: Request, error: Exception) -> Response:
-    """For whatever cannot be done while the database cannot be used: the caller comes again."""
-    if not isinstance(error, DatabaseError):
-        raise error
-    _log.warning("a request could not be served", error=str(error))
-    return error_answer(503, {"Retry-After": "10"})
-
-
-async def on_bug(_request: Request, _error: Exception) -> Response:
-    """For everything else; the server logs it."""
-    return error_answer(500)

@@ -1,4 +1,4 @@
-"""The web process's routes. Health and metrics are for machines inside; only `/webhooks` is meant for the world outside."""
+"""The web process's routes. Health and metrics are for machines inside, `/webhooks` for the world, the rest for people."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,18 +11,31 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from chat_hygiene.clock import Clock, utc_now
-from chat_hygiene.core.errors import DatabaseError
+from chat_hygiene.core.errors import DatabaseError, HygieneError
 from chat_hygiene.settings import Settings
-from chat_hygiene.web import metrics
-from chat_hygiene.web.answers import json_answer, on_bug, on_database_error, on_http_error, text_answer
+from chat_hygiene.store.keys import load_keys
+from chat_hygiene.web import metrics, pages
+from chat_hygiene.web.answers import json_answer, text_answer
 from chat_hygiene.web.desk import Desk
+from chat_hygiene.web.door import Door
+from chat_hygiene.web.failures import Failures
+from chat_hygiene.web.render import Renderer
+from chat_hygiene.web.signing import Signer
+from chat_hygiene.web.site import Site
+from chat_hygiene.web.users import Users
 from chat_hygiene.web.webhooks import Webhooks
 from chat_hygiene.wiring.health import Health, health, without_database
 
 
-def create_app(settings: Settings, *, clock: Clock = utc_now) -> Starlette:
-    """The application; its lifespan's end closes the ledger. Raises InvalidInputError when a key is missing."""
+def create_app(settings: Settings, users: Users | None, *, clock: Clock = utc_now) -> Starlette:
+    """The application; its lifespan's end closes the ledger. `users` None: whoever reaches it is the operator.
+
+    Raises InvalidInputError when a key is missing.
+    """
     desk = Desk(settings, clock)
+    renderer = Renderer(pages.PARTS)
+    door = Door(settings, Signer(load_keys(settings).audit_key), users, clock)
+    failures = Failures(renderer)
 
     async def state() -> Health:
         try:
@@ -52,13 +65,15 @@ def create_app(settings: Settings, *, clock: Clock = utc_now) -> Starlette:
     if settings.webhook_token is not None:
         webhooks = Webhooks(desk, settings.webhook_token, settings.webhook_hmac_key)
         routes.append(Route("/webhooks/{token}", webhooks.receive, methods=["POST"]))
+    routes += Site(desk, door, renderer, pages.PARTS).routes()
     app = Starlette(
         routes=routes,
         lifespan=lifespan,
         exception_handlers={
-            HTTPException: on_http_error,
-            DatabaseError: on_database_error,
-            Exception: on_bug,
+            HTTPException: failures.http,
+            DatabaseError: failures.database,
+            HygieneError: failures.refused,
+            Exception: failures.bug,
         },
     )
     app.router.redirect_slashes = False

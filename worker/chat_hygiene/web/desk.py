@@ -39,17 +39,22 @@ class Desk:
         except DatabaseError as error:
             _log.warning("the database cannot be used yet", error=str(error))
 
-    async def ask(self, work: Callable[[Ledger], T]) -> T:
-        """What `work` returns. Raises DatabaseError when the database cannot be used, or not in time."""
-        asked = self._threads.submit(lambda: work(self._ready()))
+    async def ask(self, work: Callable[[Ledger], T], *, patience: float | None = None) -> T:
+        """What `work` returns. Raises DatabaseError when the database cannot be used, or not in time (`PATIENCE`)."""
+        return await self.wait(lambda: work(self._ready()), patience=patience)
+
+    async def wait(self, work: Callable[[], T], *, patience: float | None = None) -> T:
+        """The same for work that needs a thread and no ledger."""
+        seconds = PATIENCE if patience is None else patience
+        asked = self._threads.submit(work)
         self._asked.add(asked)
         asked.add_done_callback(self._asked.discard)
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(seconds):
                 # Given up while it waits for its turn, it is never begun.
                 return await asyncio.wrap_future(asked)
         except TimeoutError:
-            raise DatabaseError(f"the database gave no answer within {PATIENCE:g} s") from None
+            raise DatabaseError(f"the database gave no answer within {seconds:g} s") from None
 
     def close(self) -> None:
         """Ends its threads and closes the ledger. A thread that the database keeps waiting is left alone, with its ledger."""

@@ -1,6 +1,5 @@
 """The web process as a server: uvicorn in a thread of its own, so that `web` and `up` begin and end it alike."""
 
-import ipaddress
 import socket
 import threading
 from types import TracebackType
@@ -10,9 +9,10 @@ import structlog
 import uvicorn
 
 from chat_hygiene.clock import Clock, utc_now
-from chat_hygiene.core.errors import InvalidInputError, ListenError
+from chat_hygiene.core.errors import ListenError
 from chat_hygiene.settings import Settings
 from chat_hygiene.web.app import create_app
+from chat_hygiene.web.users import users_of
 
 GRACE_SECONDS = 20
 """For requests in flight once it is to end; each is over sooner by itself."""
@@ -25,11 +25,11 @@ class WebServer:
     """Serves from its making until `close`; a context manager. Handles no signals."""
 
     def __init__(self, settings: Settings, *, clock: Clock = utc_now) -> None:
-        """Raises InvalidInputError for an address that may not be listened on, ListenError for one that cannot be had."""
-        _require_users(settings)
+        """Raises InvalidInputError for an address that may not be listened on or a users file with mistakes, ListenError for one that cannot be had."""
+        users = users_of(settings)
         self._listener = _listen(settings.web_host, settings.web_port)
         try:
-            app = create_app(settings, clock=clock)
+            app = create_app(settings, users, clock=clock)
         except BaseException:
             self._listener.close()
             raise
@@ -86,25 +86,6 @@ class WebServer:
             _log.exception("the web server ended by itself; start the process again")
         finally:
             self._listener.close()
-
-
-def _require_users(settings: Settings) -> None:
-    if _loopback(settings.web_host):
-        return
-    file = settings.web_users_file
-    if file is None or not file.is_file():
-        raise InvalidInputError(
-            f"CHAT_HYGIENE_WEB_HOST is {settings.web_host}, which others can reach, and"
-            f" CHAT_HYGIENE_WEB_USERS_FILE {'is not set' if file is None else 'names no file'}",
-            fix="listen on 127.0.0.1, or name the file with those who may look",
-        )
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -4,22 +4,22 @@ To whoever does not know the token it is any unknown path. Whoever knows it can 
 else.
 """
 
-import asyncio
 import hashlib
 import hmac
 import json
 
 import structlog
 from pydantic import SecretStr
-from starlette.requests import ClientDisconnect, Request
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
 
 from chat_hygiene.web.answers import error_answer, no_content
+from chat_hygiene.web.bodies import read_body
 from chat_hygiene.web.desk import Desk
 from chat_hygiene.wiring.hinting import hear
 
 MAX_BODY = 256 * 1024
-BODY_SECONDS = 10.0
 SIGNATURE = "X-Wassenger-Signature"
 
 _log = structlog.get_logger(__name__)
@@ -37,10 +37,8 @@ class Webhooks:
         """204 once the hint is stored, or when there was none; 400, 401, 404, 408 or 413 without a look at the database."""
         given = request.path_params["token"].encode(errors="surrogatepass")
         if not hmac.compare_digest(given, self._token.get_secret_value().encode()):
-            return error_answer(404)
-        body = await _read(request)
-        if isinstance(body, Response):
-            return body
+            raise HTTPException(404)
+        body = await read_body(request, MAX_BODY)
         if not self._signed(request, body):
             _log.warning("a webhook was refused: its signature is missing or wrong")
             return error_answer(401)
@@ -59,20 +57,3 @@ class Webhooks:
         digest = hmac.digest(self._hmac_key.get_secret_value().encode(), body, hashlib.sha256)
         given = request.headers.get(SIGNATURE, "").encode("latin-1")
         return hmac.compare_digest(given, f"sha256={digest.hex()}".encode())
-
-
-async def _read(request: Request) -> bytes | Response:
-    """The body, or what to answer instead. Never holds more than the cap, whatever length was announced."""
-    announced = request.headers.get("Content-Length", "")
-    if announced.isdecimal() and int(announced) > MAX_BODY:
-        return error_answer(413)
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > MAX_BODY:
-                    return error_answer(413)
-    except (TimeoutError, ClientDisconnect):
-        return error_answer(408)
-    return bytes(body)

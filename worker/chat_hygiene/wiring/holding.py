@@ -188,10 +188,10 @@ def release(ledger: Ledger, hold_ids: Sequence[int], *, reason: str) -> list[Rec
         return holds.listing(session, hold_ids=hold_ids, now=now)
 
 
-def listed(ledger: Ledger, *, ended: bool) -> list[Record]:
-    """Active holds, the newest first; with `ended` those that were released or ran out, too."""
+def listed(ledger: Ledger, *, ended: bool, hold_ids: Sequence[int] | None = None) -> list[Record]:
+    """Active holds, the newest first; with `ended` those that were released or ran out, too; only `hold_ids`, if given."""
     with ledger.reading() as session:
-        return holds.listing(session, now=ledger.now(), ended=ended)
+        return holds.listing(session, now=ledger.now(), ended=ended, hold_ids=hold_ids)
 
 
 def _no_release(row: Record | None) -> str | None:

@@ -1,0 +1,11 @@
+"""What the page shows and does, noun by noun; the menu has the pages in this order."""
+
+from chat_hygiene.web.page import Part
+from chat_hygiene.web.pages import holds, leaving, overview, stop
+
+PARTS: tuple[Part, ...] = (
+    *overview.PARTS,
+    *leaving.PARTS,
+    *holds.PARTS,
+    *stop.PARTS,
+)
