@@ -1,14 +1,12 @@
 """The plan of a preview: exactly the chats that a person looked at, signed, so that `run --plan` can let no other go. Pure."""
 
-import hashlib
-import hmac
-import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
+from chat_hygiene.core import signed
 from chat_hygiene.core.errors import InvalidInputError, SafetyStopError
 from chat_hygiene.pipeline.preview import Match
 from chat_hygiene.settings import MAX_CLOCK_SKEW
@@ -74,11 +72,8 @@ def make(policies: Sequence[Planned], *, now: datetime, lasts: timedelta) -> Pla
 
 
 def write(plan: Plan, key: bytes) -> bytes:
-    """The bytes of its file. The signature is an HMAC-SHA256 over the canonical JSON of everything else."""
-    document = plan.model_dump(mode="json")
-    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
-    signature = hmac.digest(key, canonical.encode(), hashlib.sha256).hex()
-    return f"{json.dumps(document | {'signature': signature}, indent=2)}\n".encode()
+    """The bytes of its file."""
+    return signed.write(plan.model_dump(mode="json"), key)
 
 
 def read(data: bytes, key: bytes, *, source: str) -> Plan:
@@ -86,22 +81,18 @@ def read(data: bytes, key: bytes, *, source: str) -> Plan:
 
     Raises InvalidInputError when it is no plan that this program knows, SafetyStopError when it was altered.
     """
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError):
-        document = None
-    if not isinstance(document, dict) or document.get("kind") != "plan":
+    document = signed.parse(data, "plan")
+    if document is None:
         raise InvalidInputError(
             f"{source} is no plan", fix="chat-hygiene preview --out FILE makes one: name that file"
         )
     if document.get("version") != VERSION:
         raise InvalidInputError(f"{source} is a plan of another version of this program", fix=_AGAIN)
-    document.pop("signature", None)
     try:
         plan = Plan.model_validate(document)
     except ValidationError:
         plan = None
-    if plan is None or not hmac.compare_digest(write(plan, key), data):
+    if plan is None or not signed.holds(plan.model_dump(mode="json"), data, key):
         raise SafetyStopError(
             f"{source} is not as it was written, or was made with another AUDIT_KEY: nothing was done",
             fix=_AGAIN,
