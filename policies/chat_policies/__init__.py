@@ -1,7 +1,7 @@
 """The policy engine: YAML in, named SQL clauses out. No I/O, no clock, no session."""
 
 from chat_policies.clause import Clause
-from chat_policies.compile import Compiled, compile_policy, ripening
+from chat_policies.compile import Compiled, compile_policy, compile_request, ripening
 from chat_policies.conditions.labels import has_label
 from chat_policies.diff import Difference, differences, looser
 from chat_policies.document import json_schema, load
@@ -28,6 +28,7 @@ __all__ = [
     "UnknownDeviceError",
     "Verdict",
     "compile_policy",
+    "compile_request",
     "differences",
     "fires",
     "has_label",

@@ -19,7 +19,7 @@ from chat_policies.funnel import Funnel, funnel, read_funnel
 from chat_policies.messages import mask, one_of
 from chat_policies.policy import Policy
 from chat_policies.rules import AllOf
-from chat_policies.scope import GUARDS, guarded, scope
+from chat_policies.scope import GUARDS, guarded, scope, there
 from chat_policies.verdicts import Verdict, explain, read_explain
 
 
@@ -75,11 +75,13 @@ def compile_policy(
 
     Raises:
         UnknownDeviceError: the policy or a keep-policy names a device that is not in `devices`.
-        ValueError: the policy is a keep-policy.
+        ValueError: the policy is a keep-policy, or has no `when`, which no document can say.
     """
     if policy.action != "delete":
         raise ValueError(f'"{policy.name}" is a keep-policy: it deletes nothing')
     when = policy.when.members()
+    if not when:
+        raise ValueError(f'"{policy.name}" has no rule: that never means all chats')
     together = AllOf(tuple(when.values()))
     on = (
         "on any device" if policy.devices is None else f"on {one_of([mask(name) for name in policy.devices])}"
@@ -93,6 +95,18 @@ def compile_policy(
         clauses.append(Clause(f"unless.{name}", condition.words(), sql, wanted=False, facts=condition.facts))
     clauses.extend(_keep(keep, chat, now, devices) for keep in keeps)
     return Compiled(tuple(clauses))
+
+
+def compile_request(
+    keeps: Sequence[Policy], chat: FromClause, *, now: datetime, devices: Mapping[str, int]
+) -> Compiled:
+    """The clauses for a chat that somebody names and wants deleted: it is there, and no keep-policy covers it.
+
+    It names no chat: whoever asks about another one asks for that to go. Arguments as for `compile_policy`.
+
+    Raises UnknownDeviceError when a keep-policy names a device that is not in `devices`.
+    """
+    return Compiled((*there(chat), *(_keep(keep, chat, now, devices) for keep in keeps)))
 
 
 def ripening(

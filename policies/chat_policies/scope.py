@@ -137,13 +137,18 @@ def scope(
     chat: FromClause, when: AllOf, devices: Collection[int] | None, on: str, now: datetime, min_age: timedelta
 ) -> Iterator[Clause]:
     """The clauses that every delete policy has, in the order in which they are told."""
-    removed = and_(chat.c.removed_at.is_(None), func.coalesce(chat.c.status, "") != "removed")
-    yield Clause("scope.removed", "not removed", removed, wanted=True, facts=("removed_at", "status"))
-    missing = chat.c.missing_since.is_(None)
-    yield Clause("scope.missing", "still listed", missing, wanted=True, facts=("missing_since",))
+    yield from there(chat)
     device = true() if devices is None else chat.c.device_id.in_(devices)
     yield Clause("scope.device", on, device, wanted=True, facts=("device_id",))
     yield from (guard.clause(chat, when) for guard in GUARDS)
     floor = newest_is_old(chat, facts.MESSAGE_TIMES, min_age, now)
     words = f"last message {durations.words(min_age)} ago" if min_age else "last message known and past"
     yield Clause("scope.age_floor", words, floor, wanted=True, facts=facts.MESSAGE_TIMES)
+
+
+def there(chat: FromClause) -> Iterator[Clause]:
+    """What every chat has to be to go, whoever wants it to."""
+    removed = and_(chat.c.removed_at.is_(None), func.coalesce(chat.c.status, "") != "removed")
+    yield Clause("scope.removed", "not removed", removed, wanted=True, facts=("removed_at", "status"))
+    missing = chat.c.missing_since.is_(None)
+    yield Clause("scope.missing", "still listed", missing, wanted=True, facts=("missing_since",))

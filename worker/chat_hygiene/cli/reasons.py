@@ -27,6 +27,7 @@ WORDS = {
     Reason.COALESCED: "not run by itself: a later slot's run made up for it",
     Reason.MISSED: "not run: nothing was at work at its time, nor soon enough after it; see chat-hygiene doctor",
     Reason.REJECTED: "nothing queued: somebody decided against it",
+    Reason.GONE_BEFORE: "nothing queued: it had left before, and what was stored of it is gone",
     Reason.EXPIRED: "nothing queued: nobody approved it in time",
 }
 _NAMED = 10

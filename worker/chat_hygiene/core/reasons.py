@@ -40,4 +40,6 @@ class Reason(StrEnum):
     """Nothing ran at its time, nor within the time in which a run is made up for."""
     REJECTED = "rejected"
     """Somebody decided against its candidates."""
+    GONE_BEFORE = "removed before"
+    """What somebody asked for by name had left already: only what is stored of it goes."""
     EXPIRED = "nobody approved it in time"

@@ -8,8 +8,9 @@ from sqlalchemy.orm import Session
 from chat_hygiene.settings import Settings
 from chat_hygiene.store import devices, holds, policies
 from chat_hygiene.store.devices import Device
+from chat_hygiene.store.policies import ON_REQUEST
 from chat_hygiene.store.tables import chats
-from chat_policies import Clause, Compiled, Policy, compile_policy
+from chat_policies import Clause, Compiled, Policy, compile_policy, compile_request
 
 
 def clauses(
@@ -26,14 +27,15 @@ def clauses(
 
     Raises chat_policies.UnknownDeviceError when it, or a keep-policy, names a device that the account does not have.
     """
-    compiled = compile_policy(
-        policy,
-        policies.keeps(session) if keeps is None else keeps,
-        chats,
-        now=now,
-        min_age=settings.min_age_seconds,
-        devices=devices.names(session),
-    )
+    if keeps is None:
+        keeps = policies.keeps(session)
+    names = devices.names(session)
+    if policy is ON_REQUEST:
+        compiled = compile_request(keeps, chats, now=now, devices=names)
+    else:
+        compiled = compile_policy(
+            policy, keeps, chats, now=now, min_age=settings.min_age_seconds, devices=names
+        )
     return compiled.with_clauses(holds.clause(chats, now=now))
 
 

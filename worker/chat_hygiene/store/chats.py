@@ -179,6 +179,8 @@ def _return(
             removed_how=None,
             removed_last_message_at=None,
             resurrected_at=None if talked else at,
+            # It was emptied if somebody asked for that.
+            chat_hint=hint(facts.wid),
         )
     )
     kind = Event.CHAT_RETURNED if talked else Event.CHAT_RESURRECTED

@@ -91,6 +91,11 @@ def of_policies(policy_ids: Collection[int] | None) -> ColumnElement[bool]:
     return true() if policy_ids is None else jobs.c.policy_id.in_(policy_ids)
 
 
+def of_ids(job_ids: Collection[int]) -> ColumnElement[bool]:
+    """These jobs."""
+    return jobs.c.id.in_(job_ids)
+
+
 def of_plans(run_ids: Collection[int]) -> ColumnElement[bool]:
     """Jobs of the chats that the plans of these runs list, of the same policy, whichever of its runs queued them."""
     return exists().where(

@@ -51,6 +51,22 @@ def load_keys(settings: Settings) -> Keys:
     return Keys(Pseudonyms(pseudonym_keys), texts["audit_key"].encode())
 
 
+def load_audit_key(settings: Settings) -> bytes:
+    """The audit key alone, for whoever checks what was signed with it: a missing one is not made.
+
+    Raises InvalidInputError when there is none.
+    """
+    if settings.audit_key is not None:
+        return settings.audit_key.get_secret_value().encode()
+    file = settings.sqlite_file
+    kept = None if file is None else file.with_name(f"{file.name}.audit.key")
+    if kept is None or not kept.exists():
+        raise InvalidInputError(
+            "there is no audit key here", fix=f"set {PREFIX}AUDIT_KEY to the one that the ledger has"
+        )
+    return _kept(kept).encode()
+
+
 def _kept(file: Path) -> str:
     try:
         if not file.exists():

@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 from chat_hygiene.core.debts import DebtState
 from chat_hygiene.core.events import Event
 from chat_hygiene.core.states import EFFECTIVE_STATES, JobEvent, JobState, transition
-from chat_hygiene.store import audit, chats, daily, debts
+from chat_hygiene.store import audit, chats, daily, debts, erasures
+from chat_hygiene.store.policies import ON_REQUEST
 from chat_hygiene.store.tables import devices, jobs, policies
 
 _EVENTS = {
@@ -53,7 +54,8 @@ def move(
 ) -> bool:
     """Moves one job. False when it is not the caller's any more (`fence` given and another one stands).
 
-    `values` are further columns of the job. A final state ends the lease, counts the day, and erases the person.
+    `values` are further columns of the job. A final state ends the lease, counts the day, and erases the person; of
+    a chat that somebody asked for by name everything else that is stored goes, too.
     Raises `core.states.IllegalMoveError` when the job's state has no such move.
     """
     job = session.execute(
@@ -95,4 +97,16 @@ def move(
         outcome=state.value if state in _FINAL else None,
         detail=detail,
     )
+    if state in EFFECTIVE_STATES and job.policy == ON_REQUEST.name:
+        erasures.done(
+            session,
+            job.chat_id,
+            device=job.device,
+            chat_ref=job.chat_ref,
+            proof=job_id,
+            run_id=job.run_id,
+            version=changes.get("version", job.version),
+            now=now,
+            actor=actor,
+        )
     return True

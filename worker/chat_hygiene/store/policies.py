@@ -1,9 +1,13 @@
-"""Stored policies: the current version of each, and whose slots have come. Changes are `store.versions`."""
+"""Stored policies: the current version of each, and whose slots have come. Changes are `store.versions`.
+
+One row is no policy that anybody wrote: `ON_REQUEST`, under which chats go that somebody asked for by name. It is there
+from the first such request on, for jobs and reports to name, and in no list of policies.
+"""
 
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,7 +15,20 @@ from sqlalchemy import RowMapping, Select, and_, select, update
 from sqlalchemy.orm import Session
 
 from chat_hygiene.store.tables import policies, policy_versions
-from chat_policies import Policy
+from chat_policies import DeleteOptions, Policy
+from chat_policies.rules import Rules
+
+# Not validated: no document can have this name, nor an empty `when`, which `compile_policy` refuses.
+ON_REQUEST = Policy.model_construct(
+    name="on request",
+    mode="enforce",
+    when=Rules.model_construct(),
+    grace=timedelta(0),
+    delete=DeleteOptions(from_whatsapp=True, force_local=True),
+)
+"""No rule says which chats; what keeps a chat keeps it, and WhatsApp's refusal is met as by any policy."""
+WRITTEN = policies.c.name != ON_REQUEST.name
+"""Policies that somebody wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +51,7 @@ class StoredPolicy:
 
 def load(session: Session, names: Sequence[str] | None = None) -> list[StoredPolicy]:
     """Policies that are not retired, with their current version, by name."""
-    query = _current().where(policies.c.state != "retired").order_by(policies.c.name)
+    query = _current().where(WRITTEN, policies.c.state != "retired").order_by(policies.c.name)
     if names is not None:
         query = query.where(policies.c.name.in_(names))
     return _read(session, query)
@@ -42,7 +59,7 @@ def load(session: Session, names: Sequence[str] | None = None) -> list[StoredPol
 
 def enforcing(session: Session) -> list[StoredPolicy]:
     """Those whose matches are deleted. One that this program cannot read is left out, and keeps no other waiting."""
-    query = _current().where(policies.c.state == "active", policies.c.action == "delete")
+    query = _current().where(WRITTEN, policies.c.state == "active", policies.c.action == "delete")
     found = []
     for row in session.execute(query.order_by(policies.c.name)).mappings():
         with suppress(ValidationError):
@@ -74,11 +91,15 @@ def _stored(row: RowMapping) -> StoredPolicy:
         id=row[policies.c.id],
         version=row[policies.c.version],
         state=row[policies.c.state],
-        policy=Policy.from_document(row[policy_versions.c.document]),
+        policy=_policy(row[policies.c.name], row[policy_versions.c.document]),
         next_run_at=row[policies.c.next_run_at],
         created_by=row[policy_versions.c.created_by],
         created_at=row[policy_versions.c.created_at],
     )
+
+
+def _policy(name: str, document: dict[str, Any]) -> Policy:
+    return ON_REQUEST if name == ON_REQUEST.name else Policy.from_document(document)
 
 
 def keeps(session: Session) -> list[Policy]:

@@ -71,7 +71,9 @@ class Entry:
 
 def basis(session: Session) -> frozenset[tuple[str, int, str]]:
     """(name, version, state) of every policy that is not retired: what a look at a change stands on."""
-    query = select(heads.c.name, heads.c.version, heads.c.state).where(heads.c.state != "retired")
+    query = select(heads.c.name, heads.c.version, heads.c.state).where(
+        policies.WRITTEN, heads.c.state != "retired"
+    )
     return frozenset((row.name, row.version, row.state) for row in session.execute(query))
 
 
@@ -157,7 +159,9 @@ def _overdue(change: Change, next_run_at: datetime | None, now: datetime) -> boo
 
 def look(session: Session, names: Collection[str]) -> dict[str, Head]:
     """The rows of these policies that are not retired, by name."""
-    query = select(*(heads.c[name] for name in Head.__slots__)).where(heads.c.state != "retired")
+    query = select(*(heads.c[name] for name in Head.__slots__)).where(
+        policies.WRITTEN, heads.c.state != "retired"
+    )
     return {row.name: Head(*row) for row in session.execute(query.where(heads.c.name.in_(names)))}
 
 

@@ -1,7 +1,7 @@
-"""Working: sync, and the whole job once. A deleter is opened only by `_drain`, here, and for the tasks in `serving`."""
+"""Working: sync, the whole job once, and single jobs at once. A deleter is opened only by `_drain`, here, and for the tasks in `serving`."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -205,6 +205,36 @@ def _carry_out(ledger: Ledger, plan: Plan) -> list[evaluate.Report]:
             )
         )
     return reports
+
+
+def work_off(ledger: Ledger, job_ids: Collection[int], *, watcher: Watcher) -> drain.Report:
+    """Works these jobs now, as far as they are due within `RUN_WAITS_FOR`, and seals. Nothing else is looked for.
+
+    Raises ProviderError when the account cannot be reached: the jobs wait for a worker then.
+    """
+    context = ledger.context
+
+    async def work() -> drain.Report:
+        reader = registry.open_reader(context.settings, context.clock)
+        try:
+            watcher.stage("reconcile")
+            # What a number can do now decides whether its jobs are taken up.
+            await sync.list_devices(context, reader, now=context.clock())
+            watcher.stage("delete")
+            return await _drain(ledger, reader, Pacer(context), watcher, jobs.of_ids(job_ids))
+        finally:
+            await reader.aclose()
+
+    def take_back() -> None:
+        reconcile.run(context, now=context.clock(), alone=True)
+
+    try:
+        if context.settings.sqlite_file is None:
+            return asyncio.run(work())
+        with presence.working(context.settings.sqlite_file, when_alone=take_back):
+            return asyncio.run(work())
+    finally:
+        seal.run(context)
 
 
 async def _drain(
