@@ -99,7 +99,7 @@ def test_a_number_is_held_before_its_chat_is_there_and_on_every_number_of_the_ac
 def test_a_chat_whose_row_was_made_with_a_key_that_is_gone_is_held_by_its_number(rig):
     rig.chat(1)
     queue_all(rig)
-    rig.overrides["pseudonym_key"] = "q" * 32
+    rig.overrides["pseudonym_key"] = f"2:{'q' * 32}"
     assert place(rig, NUMBER).cancelled == 1
     assert rig.run().outcomes == {}
 
