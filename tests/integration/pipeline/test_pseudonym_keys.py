@@ -196,7 +196,7 @@ def test_full_numbers_are_in_the_audit_before_they_are_seen_and_only_of_rows_tha
     rig.run()
     rig.world.add_chat(DEVICE, chat_record("12036304@g.us", last_message_at=rig.now()))
     rig.sync()
-    refs = [ref for (ref,) in rig.sql("select chat_ref from chats order by id")]
+    refs = [ref for (ref,) in rig.sql("select chat_ref from chats order by wid is not null, wid desc")]
     with rig.ledger() as ledger:
         shown = revealing.numbers(ledger, refs, where="a test")
         assert shown == {refs[1]: "+447700900002", refs[2]: "12036304@g.us"}
