@@ -65,13 +65,13 @@ def withheld(table) -> dict[str, tuple[str, datetime]]:
     return {ref: (by, since) for ref, by, since in rows}
 
 
-def end_jobs(table, *outcomes: str) -> None:
-    """The queued jobs end so, in the order of their ids, the last outcome for all that are left."""
+def end_jobs(table, *outcomes: str, most: int | None = None) -> None:
+    """The queued jobs, or the first few, end so, in the order of their ids, the last outcome for all that are left."""
     ids = [
         job_id
         for (job_id,) in table.sql(select(jobs.c.id).where(jobs.c.state == "queued").order_by(jobs.c.id))
     ]
-    for number, job_id in enumerate(ids):
+    for number, job_id in enumerate(ids[:most]):
         outcome = outcomes[min(number, len(outcomes) - 1)]
         more = {"whatsapp_state": "confirmed", "platform_state": "removed"} if outcome == "deleted" else {}
         if outcome == "removed_locally":

@@ -50,6 +50,25 @@ def test_a_limit_of_zero_lets_none_go(table, limits, words):
     assert words in report.trips[0].words
 
 
+def test_a_share_is_one_of_the_chats_in_scope_however_young_rounded_up(table):
+    table.policy(limits="{max_chats: 10, max_share: 10%, canary: off}")
+    first, second = table.number("d1"), table.number("d2")
+    table.chat(1, first)
+    for number in range(2, 6):
+        table.chat(number, first, quiet=DAY)
+    assert run(table).queued == 1, "one of five is more than a tenth, and still only one"
+    for number in range(10, 12):
+        table.chat(number, second)
+    for number in range(12, 20):
+        table.chat(number, second, quiet=DAY)
+    for number in range(20, 40):
+        table.chat(number, second, kind="group")
+    (trip,) = run(table).trips
+    assert (trip.allowed, trip.wanted, trip.population) == (1, 2, 10), (
+        "groups are none of its chats, young ones are"
+    )
+
+
 def test_brakes_are_judged_for_each_number_and_each_day(table):
     table.policy(limits="{max_chats: 2, max_share: 100%, canary: off}")
     first, second = table.number("d1"), table.number("d2")
@@ -106,7 +125,9 @@ def test_the_first_run_of_a_version_queues_the_oldest_few_and_the_next_the_rest(
     waiting = run(table)
     assert (waiting.state, waiting.reason, waiting.queued, waiting.deferred) == ("done", "canary", 0, 5)
     assert len(queued(table)) == 3
-    end_jobs(table, "deleted", "already_gone", "cancelled")
+    end_jobs(table, "deleted", most=1)
+    assert run(table).reason == "canary", "two of the first three have not ended"
+    end_jobs(table, "already_gone", "cancelled")
     rest = run(table)
     assert (rest.queued, rest.deferred, rest.canary) == (6, 0, False), "five, and the one that was cancelled"
     assert withheld(table) == {}

@@ -1,10 +1,11 @@
 """The gate and the fence: what stands between a claimed job and the one call that cannot be undone."""
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from chat_hygiene import wiring
 from chat_hygiene.core.facts import ChatFacts
@@ -14,7 +15,7 @@ from chat_hygiene.providers import registry
 from chat_hygiene.providers.fake import faults
 from chat_hygiene.providers.fake.faults import On
 from chat_hygiene.store import jobs, moves
-from chat_hygiene.store.tables import chats
+from chat_hygiene.store.tables import chats, holds
 from integration.pipeline.conftest import DEVICE, drained
 from integration.pipeline.syncing import queue, whole
 
@@ -195,6 +196,21 @@ def test_the_gate_evaluates_the_current_version_not_the_one_that_queued(rig, cla
         "when.resolved_for"
     )
     assert rig.sql("select version from jobs") == [(2,)]
+
+
+@pytest.mark.parametrize("clause", ["hold", "keep.keep-legal"])
+def test_a_label_that_the_fresh_read_brings_keeps_its_chat(rig, claimed, clause):
+    context, job, wid = claimed
+    if clause == "hold":
+        with context.sessions.begin() as session:
+            hold = {"scope": "label", "label": "legal", "reason": "case 7", "held_by": "dpo"}
+            session.execute(insert(holds).values(placed_at=context.clock(), **hold))
+    else:
+        rig.apply(more="  - {name: keep-legal, action: keep, when: {labels: [legal]}}")
+    now = context.clock()
+    facts = replace(matching(context, wid), labels=("legal",))
+    assert gate.run(context, job, facts, read_at=now, now=now) == gate.Refusal(clause)
+    assert rig.states() == {"cancelled": 1}
 
 
 def test_a_fact_that_the_fresh_read_lacks_cancels(claimed):
