@@ -101,6 +101,22 @@ def test_one_get_reaches_the_path_and_says_who_it_is(switch):
     assert headers["User-Agent"] == "chat-hygiene"
 
 
+def test_beginning_and_failing_are_said_at_paths_beneath_it(switch):
+    settings = given(f"http://127.0.0.1:{switch.port}/{SECRET}/?rid=1")
+    assert [ping.ping(settings, signal) for signal in ping.Signal] == [True] * 3
+    assert [path for path, _ in switch.asked] == [
+        f"/{SECRET}/start?rid=1",
+        f"/{SECRET}/?rid=1",
+        f"/{SECRET}/fail?rid=1",
+    ]
+
+
+def test_a_plain_switch_hears_of_success_alone(switch):
+    settings = given(f"http://127.0.0.1:{switch.port}/{SECRET}").model_copy(update={"ping_style": "plain"})
+    assert [ping.ping(settings, signal) for signal in ping.Signal] == [False, True, False]
+    assert [path for path, _ in switch.asked] == [f"/{SECRET}"]
+
+
 def test_without_an_address_nothing_is_sent():
     with capture_logs() as logs:
         assert ping.ping(load_settings()) is False

@@ -107,6 +107,7 @@ def entries(tick: timedelta) -> dict[str, dict[str, Any]]:
         "tick": every(tick, "tick"),
         "reconcile": every(2 * tick, "reconcile"),
         "seal": every(2 * tick, "seal"),
+        "notify": every(4 * tick, "notify"),
         **{f"heartbeat-{queue}": every(2 * tick, "heartbeat", queue=queue) for queue in QUEUES},
     }
 

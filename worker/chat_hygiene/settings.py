@@ -23,6 +23,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from chat_policies.schedule import Zone
+
 PREFIX = "CHAT_HYGIENE_"
 ENV_FILE = ".env"
 SECRETS = (
@@ -34,7 +36,11 @@ SECRETS = (
     "webhook_token",
     "webhook_hmac_key",
     "ping_url",
+    "notify_urls",
 )
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_BETWEEN = re.compile(rf"[\s,]+(?={_ADDRESS.pattern})")
 
 # Rules of the protocol, not choices of an operator.
 MAX_READ_AGE = timedelta(seconds=5)
@@ -99,7 +105,12 @@ class Settings(BaseSettings):
     webhook_token: SecretStr | None = None
     webhook_hmac_key: SecretStr | None = None
     ping_url: SecretStr | None = None
+    ping_style: Literal["healthchecks", "plain"] = "healthchecks"
     allow_private_targets: bool = False
+    notify_urls: SecretStr | None = None
+    notify_digest: Literal["daily", "weekly", "off"] = "weekly"
+    notify_hour: Annotated[int, Field(ge=0, le=23)] = 8
+    notify_timezone: Zone = "UTC"
     heartbeat_file: Path | None = None
     actor: Annotated[str, Field(default_factory=_login, min_length=1, max_length=100)]
     read_only: bool = False
@@ -181,6 +192,15 @@ class Settings(BaseSettings):
             )
         return value
 
+    @field_validator("notify_urls")
+    @classmethod
+    def _addresses(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not all(_ADDRESS.match(each) for each in _split(value)):
+            raise ValueError(
+                "must be addresses of services like tgram://…, mailto://…, separated by spaces or commas"
+            )
+        return value
+
     @field_validator("audit_key")
     @classmethod
     def _long_key(cls, value: SecretStr | None) -> SecretStr | None:
@@ -198,6 +218,11 @@ class Settings(BaseSettings):
         return self
 
     @cached_property
+    def notify_addresses(self) -> tuple[str, ...]:
+        """Where messages to people go; each is a secret."""
+        return () if self.notify_urls is None else _split(self.notify_urls)
+
+    @cached_property
     def sqlite_file(self) -> Path | None:
         """The database file when embedded; None with a server."""
         url = make_url(self.database_url.get_secret_value())
@@ -209,6 +234,11 @@ def _has_port_or_none(parts: SplitResult) -> bool:
         return parts.port is None or parts.port > 0
     except ValueError:  # what stands after the colon is no port
         return False
+
+
+def _split(addresses: SecretStr) -> tuple[str, ...]:
+    # A comma within an address separates its recipients.
+    return tuple(each for each in _BETWEEN.split(addresses.get_secret_value().strip(" \t\r\n,")) if each)
 
 
 def parse_keys(text: str) -> dict[str, str]:

@@ -29,6 +29,7 @@ ROUTES = {
     "look_at_debts": "sync",
     "purge": "maintenance",
     "seal": "maintenance",
+    "notify": "maintenance",
 }
 """`heartbeat` is sent to each queue by name."""
 
@@ -87,20 +88,20 @@ def _tell(done: bool, message: str, **facts: object) -> None:  # noqa: FBT001 - 
 @_stage
 def tick() -> None:
     """Claims the policies that are due and wakes up everybody who has something to do."""
-    found = _service().tick()
-    who = [
-        *([sync.s()] if found.account else []),
-        *(sync.s(device) for device in found.devices),
-        *(evaluate.s(run) for run in found.runs),
-        *([drain.s()] if found.drain else []),
-        *([reconcile.s()] if found.reconcile else []),
-        *([look_at_debts.s()] if found.debts else []),
-        *([purge.s()] if found.purge else []),
-    ]
-    late = None if found.late is None else round(found.late.total_seconds())
-    _tell(bool(who), "tick", woken=len(who), late_seconds=late)
-    wake(*who)
-    _service().ping()
+    with _service().watching():
+        found = _service().tick()
+        who = [
+            *([sync.s()] if found.account else []),
+            *(sync.s(device) for device in found.devices),
+            *(evaluate.s(run) for run in found.runs),
+            *([drain.s()] if found.drain else []),
+            *([reconcile.s()] if found.reconcile else []),
+            *([look_at_debts.s()] if found.debts else []),
+            *([purge.s()] if found.purge else []),
+        ]
+        late = None if found.late is None else round(found.late.total_seconds())
+        _tell(bool(who), "tick", woken=len(who), late_seconds=late)
+        wake(*who)
 
 
 @_stage
@@ -192,6 +193,13 @@ def seal() -> None:
     """Seals the audit's new events."""
     events = _service().seal()
     _tell(events > 0, "sealed", events=events)
+
+
+@_stage
+def notify() -> None:
+    """Tells people what is wrong, what is over, and the digest."""
+    facts = asdict(_service().notify())
+    _tell(any(facts.values()), "people were told", **facts)
 
 
 @_stage

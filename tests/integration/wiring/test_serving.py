@@ -1,13 +1,16 @@
 """A serving process tells a dead man's switch that it lives, and leaves nothing unsealed when it ends."""
 
+import socket
 import threading
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import delete, insert, text
 
 from chat_hygiene.settings import load_settings
+from chat_hygiene.store.tables import switches
+from chat_hygiene.wiring.health import SILENCE
 from chat_hygiene.wiring.serving import Service
 from integration.wiring.conftest import KEYS
 from support.world import NOW
@@ -40,14 +43,51 @@ def served(database_url, clock, **more):
     return Service(settings, stop=lambda: False, clock=clock)
 
 
-def test_the_switch_is_told_at_most_once_a_minute(visits, database_url):
+class DeafError(Exception):
+    """What a pass ends with that cannot reach the database."""
+
+
+def test_the_switch_is_told_of_one_pass_a_minute_and_of_a_failure_that_lasts(visits, engine, database_url):
     asked, url = visits
     now = [NOW]
     service = served(database_url, lambda: now[0], ping_url=url, allow_private_targets=True)
-    for seconds in (0, 15, 59, 60, 75, 121):
+
+    def passed(seconds: float, *, well: bool = True) -> list[str]:
         now[0] = NOW + timedelta(seconds=seconds)
-        service.ping()
-    assert asked == ["/secret-path"] * 3, "told at 0, 60 and 121 s"
+        with engine.begin() as connection:
+            connection.execute(delete(switches).where(switches.c.name.startswith("heartbeat:")))
+            beats = [{"name": f"heartbeat:{part}", "at": now[0]} for part in SILENCE]
+            connection.execute(insert(switches), beats if well else beats[1:])
+        asked.clear()
+        with service.watching():
+            pass
+        return [path.removeprefix("/secret-path") for path in asked]
+
+    assert passed(0) == ["/start", ""]
+    assert passed(15) == passed(59) == []
+    assert passed(60) == ["/start", ""]
+    assert passed(121, well=False) == passed(182, well=False) == ["/start"], "it may be over in a moment"
+    assert passed(243, well=False) == ["/start", "/fail"]
+    assert passed(304) == ["/start", ""]
+    with pytest.raises(DeafError), service.watching():
+        raise DeafError
+    for seconds, heard in ((365, ["/start"]), (426, ["/start"]), (487, ["/start", "/fail"])):
+        now[0] = NOW + timedelta(seconds=seconds)
+        asked.clear()
+        with pytest.raises(DeafError), service.watching():
+            raise DeafError
+        assert [path.removeprefix("/secret-path") for path in asked] == heard
+    service.close()
+
+
+def test_work_does_not_wait_for_a_switch_that_says_nothing(database_url):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        service = served(database_url, lambda: NOW, ping_url=url, allow_private_targets=True)
+        with pytest.raises(DeafError), service.watching():
+            call, _ = silent.accept()  # it is being asked, and the work goes on
+            call.close()
+            raise DeafError
 
 
 def test_of_many_processes_one_at_a_time_looks_at_debts(database_url):

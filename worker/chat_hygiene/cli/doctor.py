@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from chat_hygiene.cli import keys, start, undone
+from chat_hygiene.cli import keys, notify, start, undone
 from chat_hygiene.cli.output import JsonOption, Output, count, mark, name_of, span
 from chat_hygiene.cli.undone import Check
 from chat_hygiene.core.errors import Exit, HygieneError, InvalidInputError
@@ -55,6 +55,7 @@ def _checks() -> Iterator[Check]:
     yield Check(
         "settings", True, "valid" + (", READ_ONLY: nothing can be deleted" if settings.read_only else "")
     )
+    yield from notify.checks(settings)
     stored = yield from _store(settings)
     yield from _account(settings, stored)
 

@@ -1,4 +1,4 @@
-"""The dead man's switch: one GET of PING_URL says that the service is alive.
+"""The dead man's switch: a GET of PING_URL says that work begins, ended well or failed.
 
 The address is an operator's, so it is held to what a public address may be. Its name is looked up once, every answer is
 checked, and the connection goes to an address that was checked: a name that answers differently a moment later changes
@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import timedelta
+from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 
@@ -42,16 +43,27 @@ def look_up(host: str, port: int) -> list[str]:
     return [str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
-def ping(settings: Settings, *, resolve: Resolve = look_up) -> bool:
-    """GETs PING_URL once; True when it answered 2xx, False otherwise and when there is none.
+class Signal(StrEnum):
+    """What the switch is told, as the segment that is added to the address."""
 
-    Takes ten seconds at most. Never raises: a failure is one warning in the log.
+    START = "/start"
+    SUCCESS = ""
+    FAIL = "/fail"
+
+
+def ping(settings: Settings, signal: Signal = Signal.SUCCESS, *, resolve: Resolve = look_up) -> bool:
+    """GETs PING_URL once; True when it answered 2xx, False otherwise and when there is nothing to say.
+
+    A switch of plain style hears of success alone. Takes ten seconds at most. Never raises: a failure is one warning in the log.
     """
-    if settings.ping_url is None:
+    if settings.ping_url is None or (signal and settings.ping_style == "plain"):
         return False
     url = settings.ping_url.get_secret_value()
     try:
         target = _target(url)
+        if signal:
+            target = target._replace(path=f"{target.path.rstrip('/')}{signal.value}", fragment="")
+            url = target.geturl()
         _visit(url, target, resolve, private=settings.allow_private_targets)
     except (InvalidInputError, ProviderError, OSError, ValueError) as error:
         reason = str(error) if isinstance(error, InvalidInputError | ProviderError) else _plain(error)

@@ -8,25 +8,28 @@ comes by itself.
 import asyncio
 import os
 from collections.abc import Callable, Coroutine
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import BoundedSemaphore, Lock
 from typing import Any, TypeVar
 
+import structlog
+
 from chat_hygiene.clock import Clock, utc_now
 from chat_hygiene.pipeline import debts, departed, drain, evaluate, purge, reconcile, seal, sync, tick
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.pipeline.pacing import Pacer
-from chat_hygiene.providers import registry
+from chat_hygiene.providers import notify, registry
 from chat_hygiene.providers.base import Reader
-from chat_hygiene.providers.ping import ping
 from chat_hygiene.settings import Settings
 from chat_hygiene.store import heartbeats, presence, runs
 from chat_hygiene.store.engine import reading
 from chat_hygiene.store.keys import load_keys
-from chat_hygiene.wiring import keyring
-from chat_hygiene.wiring.ledger import open_ledger
+from chat_hygiene.wiring import keyring, notifying
+from chat_hygiene.wiring.deadman import DeadMan
+from chat_hygiene.wiring.health import health
+from chat_hygiene.wiring.ledger import Ledger, open_ledger
 
 SLICE = timedelta(seconds=60)
 """No stage takes up new work for longer; it then needs at most the time of the calls that are out."""
@@ -34,7 +37,8 @@ HORIZON = timedelta(seconds=15)
 """A drain sits out shorter waits; after longer ones the next tick wakes one."""
 SYNCS = 4
 """Devices that one process reads at once: the embedded process has to keep threads for everything else."""
-PING_EVERY = timedelta(minutes=1)
+
+_log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -50,6 +54,9 @@ class Reconciled:
 def check(settings: Settings) -> None:
     """Whether this process could work at all. Raises a HygieneError that says what to set; reaches for nothing."""
     load_keys(settings)
+    if settings.notify_addresses and not notify.installed():
+        # Work that goes on untold is better than none.
+        _log.error(notifying.MISSING, fix=notifying.INSTALL)
     asyncio.run(registry.open_reader(settings, utc_now).aclose())
 
 
@@ -62,7 +69,7 @@ class Service:
         self._opening, self._draining, self._syncing = Lock(), Lock(), BoundedSemaphore(SYNCS)
         self._context: Context | None = None
         self._pid = 0
-        self._pinged: datetime | None = None
+        self._deadman = DeadMan(settings, clock=clock, well=self._well)
         self._open = ExitStack()
 
     def open(self) -> None:
@@ -180,18 +187,23 @@ class Service:
         """Seals what is not sealed yet; how many events."""
         return seal.run(self._ready())
 
-    def ping(self) -> None:
-        """Tells the dead man's switch, if there is one, that somebody looks at the schedules."""
-        now = self._clock()
-        if self._pinged is None or now - self._pinged >= PING_EVERY:
-            self._pinged = now
-            ping(self.settings)
+    def watching(self) -> AbstractContextManager[None]:
+        """Around a pass over the schedules: tells the dead man's switch, if there is one, how it went."""
+        return self._deadman.watching()
+
+    def notify(self) -> notifying.Told:
+        """Tells people what began to be wrong and what is over, and the digest when its time has come."""
+        context = self._ready()
+        return notifying.run(context, now=context.clock())
 
     def beat(self, part: str) -> None:
         """Writes that `part` is alive."""
         context = self._ready()
         with context.sessions.begin() as session:
             heartbeats.beat(session, part, now=context.clock())
+
+    def _well(self) -> bool:
+        return health(Ledger(self._ready()), now=self._clock()).ok
 
     def _ready(self) -> Context:
         with self._opening:
