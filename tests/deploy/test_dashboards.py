@@ -12,6 +12,7 @@ from typer.main import get_command
 from chat_hygiene.cli.app import app
 from chat_hygiene.store.views import VIEWS
 from deploy.stack import COMPOSE, ROOT, SERVICES
+from support.promtool import promtool
 
 FOLDER = ROOT / "dashboards"
 DASHBOARD = json.loads((FOLDER / "chat-hygiene.json").read_text())
@@ -27,7 +28,9 @@ METRICS = {
     "chat_hygiene_deletions_total": {"policy", "outcome"},
     "chat_hygiene_runs_total": {"policy", "state"},
     "chat_hygiene_runs_open": {"policy", "state"},
+    "chat_hygiene_run_overdue_seconds": {"policy"},
     "chat_hygiene_debt_chats": {"device"},
+    "chat_hygiene_debt_age_seconds": {"device"},
     "chat_hygiene_overdue_chats": {"policy"},
     "chat_hygiene_sync_age_seconds": {"device"},
     "chat_hygiene_tick_age_seconds": set(),
@@ -114,15 +117,34 @@ def test_panels_say_what_they_show_and_do_not_overlap():
 
 def test_an_alert_says_what_is_wrong_and_what_to_do():
     assert [rule["alert"] for rule in RULES if set(rule["annotations"]) != {"summary", "action"}] == []
-    assert {
-        "ChatHygieneTickSilent",
-        "ChatHygieneSyncStale",
-        "ChatHygieneOverdue",
-        "ChatHygieneAwaitingApproval",
-        "ChatHygieneDebt",
-        "ChatHygieneStopped",
-        "ChatHygieneFinalFailures",
-    } <= {rule["alert"] for rule in RULES}
+    assert {rule["labels"]["severity"] for rule in RULES} == {"critical", "warning"}
+    assert {rule["alert"] for rule in RULES} == {
+        f"ChatHygiene{name}"
+        for name in (
+            *("NotScraped", "TickSilent", "RunOverdue", "RunFailed", "Stopped", "SyncStale", "Overdue"),
+            *("AwaitingApproval", "Debt", "FinalFailures"),
+        )
+    }
+
+
+def test_every_alert_has_a_test_that_sees_it_fire_and_one_that_does_not():
+    cases = [case for test in loaded("alerts_test.yml")["tests"] for case in test.get("alert_rule_test", ())]
+    for fires in (True, False):
+        seen = {case["alertname"] for case in cases if bool(case["exp_alerts"]) is fires}
+        assert seen == {rule["alert"] for rule in RULES}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("check", "rules", "alerts.yml"),
+        ("test", "rules", "alerts_test.yml"),
+        ("check", "config", "prometheus.yml"),
+    ],
+    ids=" ".join,
+)
+def test_prometheus_takes_the_rules_and_they_pass_their_tests(words):
+    promtool(*words, cwd=FOLDER)
 
 
 def test_every_command_that_is_named_is_there():
