@@ -10,8 +10,11 @@ from sqlalchemy import text
 from typer.main import get_command
 
 from chat_hygiene.cli.app import app
+from chat_hygiene.store import grants
+from chat_hygiene.store.engine import create_engine, sessions
 from chat_hygiene.store.views import VIEWS
 from deploy.stack import COMPOSE, ROOT, SERVICES
+from support.golden import fill_golden
 from support.promtool import promtool
 
 FOLDER = ROOT / "dashboards"
@@ -55,17 +58,30 @@ EXPRESSIONS = {
 def expanded(sql: str) -> str:
     """What Grafana makes of it: its macro and its variable."""
     sql = re.sub(
-        r"\$__timeFilter\(([\w.]+)\)", r"\1 BETWEEN '2026-01-01T00:00:00Z' AND '2026-02-01T00:00:00Z'", sql
+        r"\$__timeFilter\(([\w.]+)\)", r"\1 BETWEEN '2026-04-10T00:00:00Z' AND '2026-05-10T00:00:00Z'", sql
     )
-    return sql.replace("${policy:sqlstring}", "'resolved-30d','it''s'")
+    return sql.replace("${policy:sqlstring}", "'resolved-30d','inactive-90d','it''s'").replace(
+        "${chat:sqlstring}", "'chat_2'"
+    )
 
 
 @pytest.fixture(scope="module")
 def database(postgres_databases):
+    """A filled one, as the role that dashboards read with."""
     with postgres_databases.copy() as url:
-        engine = sqlalchemy.create_engine(url)
+        owner = create_engine(url)
+        fill_golden(sessions(owner))
+        connection = owner.raw_connection()
+        connection.driver_connection.autocommit = True
+        connection.cursor().execute(grants.reporting("report_of_dashboards"))
+        connection.cursor().execute("ALTER ROLE report_of_dashboards PASSWORD 'x'")
+        connection.close()
+        engine = sqlalchemy.create_engine(owner.url.set(username="report_of_dashboards", password="x"))
         yield engine
         engine.dispose()
+        with owner.begin() as connection:
+            connection.execute(text("DROP OWNED BY report_of_dashboards; DROP ROLE report_of_dashboards"))
+        owner.dispose()
 
 
 @pytest.mark.parametrize("sql", QUERIES.values(), ids=QUERIES.keys())
@@ -74,7 +90,10 @@ def test_a_query_runs_on_the_report_views_alone(database, sql):
     tables = set(re.findall(r"(?:FROM|JOIN) (\w+)", sql))
     assert tables <= {view.name for view in VIEWS}
     with database.connect() as connection:
-        connection.execute(text(expanded(sql)))
+        found = connection.exec_driver_sql(expanded(sql).replace("%", "%%")).all()
+    assert found or "chat_ref = ${chat" in sql, (
+        "it shows nothing of a ledger that has something for each panel"
+    )
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS.values(), ids=EXPRESSIONS.keys())
