@@ -82,7 +82,14 @@ def test_every_entry_of_beat_names_a_task_and_a_queue_and_expires():
     assert entries["tick"]["schedule"] == timedelta(seconds=15)
     for name in ("reconcile", "seal", *(f"heartbeat-{queue}" for queue in tasks.QUEUES)):
         assert entries[name]["schedule"] == timedelta(seconds=30)
-    assert set(entries) == {"tick", "reconcile", "seal", *(f"heartbeat-{queue}" for queue in tasks.QUEUES)}
+    assert entries["notify"]["schedule"] == timedelta(minutes=1)
+    assert set(entries) == {
+        "tick",
+        "reconcile",
+        "seal",
+        "notify",
+        *(f"heartbeat-{queue}" for queue in tasks.QUEUES),
+    }
 
 
 def test_every_task_has_a_queue():
