@@ -45,8 +45,9 @@ def _shown(name: str, settings: "Settings") -> Any:  # noqa: ANN401 - whatever t
     if not name.endswith("_url"):
         return "set"
     url = urlsplit(value.get_secret_value())
-    # Of an address what says which server it is: no user, no password, no options.
-    return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
+    # Of an address what says which server it is: no user, no password, no options, and no path that is itself the secret.
+    path = "" if name == "ping_url" else url.path
+    return f"{url.scheme}://{url.netloc.rpartition('@')[2]}{path}"
 
 
 def _sources(settings: "Settings") -> dict[str, str]:
