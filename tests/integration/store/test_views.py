@@ -72,3 +72,23 @@ def test_the_age_of_a_debt_is_in_whole_seconds_until_now(world):
         ticks = session.scalar(text("SELECT age_seconds FROM report_v1_health WHERE part = 'tick'"))
     assert isinstance(age, int)
     assert age == pytest.approx(ticks, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        ("SELECT * FROM report_v1_changes ORDER BY at DESC LIMIT 100", "ix_audit_events_changes"),
+        ("SELECT * FROM report_v1_runs WHERE run_id = 1", "ix_jobs_run_id_state"),
+        ("SELECT * FROM report_v1_audit WHERE chat_ref = 'chat_1'", "ix_audit_events_chat_ref"),
+    ],
+)
+def test_a_long_audit_or_queue_is_not_read_in_full(sessions, query, index):
+    with sessions() as session:
+        if session.get_bind().dialect.name == "postgresql":
+            session.execute(
+                text("SET LOCAL enable_seqscan = off")
+            )  # an empty table is read in full whatever there is
+            plan = session.scalars(text(f"EXPLAIN {query}")).all()
+        else:
+            plan = [row[3] for row in session.execute(text(f"EXPLAIN QUERY PLAN {query}"))]
+    assert index in " ".join(plan)
