@@ -13,10 +13,15 @@ KEY = b"k" * 32
 
 def append(session: Session, number: int) -> None:
     """Appends the event of that number."""
+    append_at(session, NOW + timedelta(seconds=number), number)
+
+
+def append_at(session: Session, at: datetime, number: int) -> None:
+    """The same at an instant of its own."""
     audit.append(
         session,
         Event.JOB_DELETED if number % 2 else Event.STOPPED,
-        at=NOW + timedelta(seconds=number),
+        at=at,
         actor="ana",
         policy="resolved-30d" if number % 3 else None,
         policy_version=number,

@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Text, exists, func, select, type_coerce, update
 from sqlalchemy.exc import DBAPIError
@@ -27,8 +27,7 @@ _encode = json.JSONEncoder(
 ).encode
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """A place in the chain: the position, its event's `seq`, its hash. The default is the place before the first event."""
 
     position: int = 0

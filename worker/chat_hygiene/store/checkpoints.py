@@ -81,6 +81,8 @@ def remove(session: Session, key: bytes, *, through: int, now: datetime, actor: 
     events = link.position - base.position
     if events == 0:
         return 0
+    # Before anything goes: SQLite would give a `seq` once more when all events were gone.
+    _tell(session, link, events, now, actor)
     chain.set_checkpoint(session, link, now)
     for statement in (
         delete(audit_seals).where(audit_seals.c.position <= link.position),
@@ -88,7 +90,6 @@ def remove(session: Session, key: bytes, *, through: int, now: datetime, actor: 
     ):
         if session.connection().execute(statement).rowcount != events:
             raise _broken(f"an event or a seal was inserted before position {link.position}")
-    _tell(session, link, events, now, actor)
     return events
 
 

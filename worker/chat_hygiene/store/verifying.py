@@ -16,7 +16,7 @@ from chat_hygiene.store import seals
 from chat_hygiene.store.chain import BrokenError, Chain, Link, Marks
 from chat_hygiene.store.tables import audit_events, audit_seals
 
-BATCH = 10_000
+BATCH = 5000
 Progress = Callable[[int, int], None]
 """Gets how many events are proven so far, and of how many."""
 HeadSeen = Literal["proven", "purged"]
