@@ -1,5 +1,7 @@
 import json
 
+from support.inbox import POLICIES
+
 
 def test_on_an_empty_store_it_points_to_sync(command, policies):
     command("policy", "apply", policies, "--yes")
@@ -32,6 +34,15 @@ def test_it_lists_every_chat_with_its_reason_and_sends_nothing(account, world, p
     names = {chat.record["name"] for device in world.devices for chat in world.chats(device).values()}
     assert not any(name in json.dumps(document, ensure_ascii=False) for name in names)
     assert len(world.seen()) == before
+
+
+def test_it_says_when_a_run_would_queue_fewer_than_it_lists(account):
+    few = account.file("few.yaml", POLICIES.replace("canary: off", "canary: 2"))
+    account("sync")
+    assert "a run now would queue 2 chats, those silent for longest" in account("preview", few).stderr
+    account("policy", "apply", few, "--yes")
+    account("stop", "--reason", "a check")
+    assert "a run now would queue none of them: stopped by" in account("preview", "resolved-30d").stderr
 
 
 def test_a_name_can_neither_hold_a_number_nor_steer_the_terminal(account, world, policies):

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
 
-from chat_hygiene.pipeline import approval, evaluate
+from chat_hygiene.pipeline import approval, evaluate, preview
+from chat_hygiene.store import policies
 from chat_hygiene.store.tables import chats, jobs, run_candidates, switches
 from support.timetable import DAY
 
@@ -29,6 +30,14 @@ def run(table, name: str = "old", **plan) -> evaluate.Report:
     trigger = "plan" if plan else "manual"
     with table.context() as context:
         return evaluate.run(context, name, trigger=trigger, slot=table.now, now=table.now, **plan)
+
+
+def foreseen(table, name: str = "old") -> str:
+    """What a preview says that a run of the policy would be told."""
+    with table.context() as context, context.sessions.begin() as session:
+        (stored,) = policies.load(session, [name])
+        (seen,) = preview.run(session, [stored.policy], context.settings, now=table.now).previews
+        return seen.verdict.ruling
 
 
 def waiting(table, chats: int, **policy) -> int:

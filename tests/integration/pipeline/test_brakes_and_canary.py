@@ -12,6 +12,7 @@ from integration.pipeline.deciding import (
     Listed,
     approve,
     end_jobs,
+    foreseen,
     message,
     queued,
     run,
@@ -76,7 +77,9 @@ def test_brakes_are_judged_for_each_number_and_each_day(table):
         table.chat(number, first)
         table.chat(10 + number, second)
     assert run(table).queued == 4, "two a number are allowed"
+    assert foreseen(table) == "all"
     table.chat(2, first)
+    assert foreseen(table) == "brake", "nobody could see it coming"
     report = run(table)
     assert [trip.device for trip in report.trips] == ["d1"]
     assert approve(table, report.run_id).queued == 1
@@ -117,8 +120,10 @@ def test_the_first_run_of_a_version_queues_the_oldest_few_and_the_next_the_rest(
     table.number()
     for number in range(8):
         table.chat(number, quiet=(40 + number) * DAY)
+    assert foreseen(table) == "first"
     report = run(table)
     assert (report.queued, report.deferred, report.canary, report.reason) == (3, 5, True, "queued")
+    assert foreseen(table) == "wait"
     assert report.safety_stop, "somebody who runs it by hand must see that it is not all"
     assert queued(table) == ["chat_5", "chat_6", "chat_7"], "those silent for longest go first"
     assert {by for by, _ in withheld(table).values()} == {"brake"}
@@ -141,6 +146,7 @@ def test_a_canary_that_ended_badly_asks_a_person_about_all_others(table, outcome
         table.chat(number, quiet=(40 + number) * DAY)
     first = run(table)
     end_jobs(table, "deleted", outcome)
+    assert foreseen(table) == "canary"
     report = run(table)
     assert (report.state, report.reason, report.queued) == ("awaiting_approval", "canary", 0)
     assert f"runs show {first.run_id}" in report.notes[0]

@@ -168,7 +168,10 @@ def test_no_policy_keep_hold_brake_or_canary_lets_a_chat_through_that_may_not_go
         world, limits = limited
         store.fill(*world, limits=limits)
         wanted = naive(world)
+        seen, _ = looked(ledger, store)
+        told = {"all": seen.fresh, "first": min(seen.verdict.first, seen.fresh), "brake": 0}
         report, queued, _ = ran(ledger, store)
+        assert len(queued) == told[seen.verdict.ruling], "the preview told something else"
         on_device = Counter(chat["device_id"] for chat in world[2] if chat["chat_ref"] in wanted)
         ends[report.state, report.reason] += 1
         if report.state == "awaiting_approval":

@@ -128,6 +128,31 @@ def _show_one(
         output.table(["Name", "Chat", "On", "Last message", "Goes"], rows)
     if len(shown) < len(each.matches):
         output.say(f"and {len(each.matches) - len(shown):,} more: --all")
+    if each.fresh:
+        _tell_verdict(output, report, each)
+
+
+def _tell_verdict(output: Output, report: "Report", each: "Preview") -> None:
+    """Says why a run would queue fewer than are shown."""
+    from chat_hygiene.pipeline.judging import Ruling
+
+    verdict = each.verdict
+    run = f"{'if it enforced, ' if each.policy.mode == 'observe' else ''}a run {'then' if report.ahead else 'now'}"
+    none = f"{run} would queue none of them"
+    if report.stopped is not None:
+        output.warn(f"{none}: {report.stopped.words}")
+    elif each.paused:
+        output.warn(f"{none}: {each.policy.name} is paused")
+    elif verdict.words:
+        for words in verdict.words:
+            output.warn(f"{none} and await an approval: {words}")
+    elif verdict.ruling is Ruling.WAIT and not report.ahead:
+        output.warn(f"{none}: the first chats of this version go alone, and have not ended yet")
+    elif verdict.ruling is Ruling.FIRST and verdict.first < each.fresh:
+        first = count(verdict.first, "chat")
+        output.warn(
+            f"{run} would queue {first}, those silent for longest: the others wait until these have ended well"
+        )
 
 
 def _row(match: "Match", report: "Report", now: datetime, full: Mapping[str, str]) -> tuple[object, ...]:
@@ -161,7 +186,9 @@ def _tell_plan(output: Output, plan: "Plan", file: Path | None) -> None:
     for each in plan.policies:
         show_planned(output, each)
     output.good(f"The plan is in {file}, good until {instant(plan.expires_at)}.")
-    output.say(f"chat-hygiene run --plan {file} deletes those of them that still match then, and no others.")
+    output.say(
+        f"chat-hygiene run --plan {file} deletes those of them that still match then, and no others; neither limits nor canary are asked."
+    )
 
 
 def show_planned(output: Output, planned: "Planned") -> None:
@@ -176,6 +203,7 @@ def _document(report: "Report", full: Mapping[str, str] | None) -> dict[str, Any
         "at": report.at,
         "ahead": report.ahead,
         "live_chats": report.live_chats,
+        "stopped": report.stopped is not None,
         "devices": [{"device": each.device, "fresh_as_of": each.fresh_as_of} for each in report.devices],
         "policies": [_policy(each, report, full) for each in report.previews],
     }
@@ -188,6 +216,13 @@ def _policy(preview: "Preview", report: "Report", full: Mapping[str, str] | None
         "mode": preview.policy.mode,
         "rule": reason,
         "funnel": funnel.document(preview.funnel),
+        "run": {
+            "wants": preview.fresh,
+            "ruling": preview.verdict.ruling.value,
+            "first": preview.verdict.first or None,
+            "because": preview.verdict.words,
+            "paused": preview.paused,
+        },
         "chats": [
             numbered(
                 {

@@ -6,7 +6,7 @@ withheld. A plan and an approval begin with candidates that are put down already
 that list, so that neither brakes nor canary are asked.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -15,12 +15,11 @@ from sqlalchemy.orm import Session
 
 from chat_hygiene.core.events import Event
 from chat_hygiene.core.reasons import Reason
-from chat_hygiene.pipeline import brakes, listed, rules
+from chat_hygiene.pipeline import judging, listed, rules
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.pipeline.evaluation import Evaluation, Report, mode
-from chat_hygiene.pipeline.house import canary_of
-from chat_hygiene.store import audit, canaries, candidates, runs, switches, withheld
-from chat_hygiene.store.canaries import Canary
+from chat_hygiene.pipeline.judging import Ruling
+from chat_hygiene.store import audit, candidates, runs, switches, withheld
 from chat_hygiene.store.policies import StoredPolicy
 from chat_hygiene.store.withheld import BRAKE, STALE, STOPPED
 from chat_policies import Funnel, UnknownDeviceError
@@ -68,7 +67,9 @@ def _evaluate(evaluation: Evaluation, funnel: Funnel) -> Report:
         withheld.forget(session, stored.id)
         reachable = candidates.by_device(session, and_(matches, fresh))
         found = candidates.count(session, matches)
-        trips = _trips(evaluation, reachable)
+        trips = judging.trips(
+            session, stored.policy, evaluation.compiled, reachable, policy_id=stored.id, now=now
+        )
         would = tuple(f"if it enforced, it would await an approval: {trip.words}" for trip in trips)
         report = replace(evaluation.report("done", Reason.OBSERVE), funnel=funnel, notes=(*notes, *would))
         return replace(
@@ -93,48 +94,42 @@ def _evaluate(evaluation: Evaluation, funnel: Funnel) -> Report:
 
 def _judge(evaluation: Evaluation, counts: dict[str, int], *, stopped: bool, duplicates: int) -> Report:
     session, stored, run_id, now = evaluation.session, evaluation.stored, evaluation.run_id, evaluation.now
-    settings = evaluation.context.settings
     reachable, stale = counts.get(BRAKE, 0), counts.get(STALE, 0)
-    expires_at = now + settings.approval_expiry_seconds
+    expires_at = now + evaluation.context.settings.approval_expiry_seconds
     candidate = withheld.among(run_id, by=BRAKE)
     if stopped:
         return evaluation.report("done", Reason.STOPPED)
     if not reachable:
         reason = Reason.STALE if stale else Reason.ALREADY_QUEUED if duplicates else Reason.NOTHING_MATCHED
         return replace(evaluation.report("done", reason), deferred=stale)
-    wanted = candidates.by_device(session, candidate)
-    if trips := _trips(evaluation, wanted):
-        report = evaluation.report(runs.AWAITING, Reason.BRAKE)
-        return replace(report, deferred=stale, trips=trips, expires_at=expires_at)
-
-    size = canary_of(stored.policy, settings)
-    canary, first_run = canaries.of_version(session, stored.id, stored.version)
-    if size is None or canary is Canary.PASSED:
-        queued = evaluation.queue(candidate)
-        # Another policy's run may have been first with some of them.
-        withheld.let_go(session, run_id, by=BRAKE)
-        return replace(evaluation.report("done", Reason.QUEUED), queued=queued, deferred=stale)
-    if canary is Canary.AHEAD:
-        queued = evaluation.queue(withheld.oldest(run_id, size))
-        report = replace(evaluation.report("done", Reason.QUEUED), queued=queued, canary=True)
-        return replace(report, deferred=stale + reachable - queued)
-    if canary is Canary.UNDER_WAY:
-        return replace(evaluation.report("done", Reason.CANARY), deferred=stale + reachable)
-    note = f"not all of the first chats of version {stored.version} were deleted: chat-hygiene runs show {first_run}"
-    report = evaluation.report(runs.AWAITING, Reason.CANARY)
-    return replace(report, deferred=stale, notes=(note,), expires_at=expires_at)
-
-
-def _trips(evaluation: Evaluation, wanted: Mapping[int, int]) -> tuple[brakes.Trip, ...]:
-    policy = evaluation.stored.policy
-    loads = candidates.loads(
-        evaluation.session,
-        wanted,
-        brakes.population(evaluation.compiled),
-        policy_id=evaluation.stored.id,
-        day_start=brakes.local_day_start(policy, evaluation.now),
+    verdict = judging.run(
+        session,
+        stored.policy,
+        evaluation.compiled,
+        candidates.by_device(session, candidate),
+        evaluation.context.settings,
+        policy_id=stored.id,
+        version=stored.version,
+        now=now,
     )
-    return tuple(trip for load in loads if (trip := brakes.judge(policy, load)))
+    match verdict.ruling:
+        case Ruling.ALL:
+            queued = evaluation.queue(candidate)
+            # Another policy's run may have been first with some of them.
+            withheld.let_go(session, run_id, by=BRAKE)
+            return replace(evaluation.report("done", Reason.QUEUED), queued=queued, deferred=stale)
+        case Ruling.FIRST:
+            queued = evaluation.queue(withheld.oldest(run_id, verdict.first))
+            report = replace(evaluation.report("done", Reason.QUEUED), queued=queued, canary=True)
+            return replace(report, deferred=stale + reachable - queued)
+        case Ruling.WAIT:
+            return replace(evaluation.report("done", Reason.CANARY), deferred=stale + reachable)
+        case Ruling.ASK_BRAKE:
+            report = evaluation.report(runs.AWAITING, Reason.BRAKE)
+            return replace(report, deferred=stale, trips=verdict.trips, expires_at=expires_at)
+        case Ruling.ASK_CANARY:
+            report = evaluation.report(runs.AWAITING, Reason.CANARY)
+            return replace(report, deferred=stale, notes=verdict.words, expires_at=expires_at)
 
 
 def _evaluate_plan(evaluation: Evaluation, funnel: Funnel) -> Report:

@@ -3,6 +3,7 @@
 Reads only; no provider is in reach.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,12 +11,14 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.states import OPEN_STATES, JobState
-from chat_hygiene.pipeline import rules
+from chat_hygiene.pipeline import judging, rules
+from chat_hygiene.pipeline.judging import Verdict
 from chat_hygiene.settings import Settings
-from chat_hygiene.store import candidates, chats, devices, holds, matching, policies
+from chat_hygiene.store import candidates, chats, devices, holds, matching, policies, switches
 from chat_hygiene.store.devices import Device
 from chat_hygiene.store.policies import StoredPolicy
 from chat_hygiene.store.records import Record
+from chat_hygiene.store.switches import Stop
 from chat_policies import Funnel, Policy
 
 
@@ -45,11 +48,20 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What one policy would do."""
+    """What one policy would do.
+
+    Attributes:
+        fresh: how many of its matches a run would want to queue: nothing keeps them, and their data is fresh.
+        verdict: what a run would be told about those, if the policy enforces.
+        paused: the stored policy is, so that no run of it queues anything.
+    """
 
     policy: Policy
     funnel: Funnel
     matches: tuple[Match, ...]
+    fresh: int
+    verdict: Verdict
+    paused: bool
 
     @property
     def going(self) -> tuple[Match, ...]:
@@ -64,6 +76,7 @@ class Report:
     Attributes:
         at: the instant that was looked at.
         ahead: it is one to come: how fresh the data will be then is not asked.
+        stopped: the stop in force: no run queues anything.
     """
 
     at: datetime
@@ -71,6 +84,7 @@ class Report:
     previews: tuple[Preview, ...]
     devices: tuple[Device, ...]
     live_chats: int
+    stopped: Stop | None = None
 
 
 def run(
@@ -98,18 +112,38 @@ def run(
     for policy in (each for each in wanted if each.action == "delete"):
         compiled = rules.clauses(session, policy, settings, now=moment, keeps=keeps)
         fresh = None if ahead else rules.fresh_ids(session, settings, policy, now=now)
-        free = candidates.free(*_version(policy, stored.get(policy.name)), now=moment)
+        policy_id, version = _version(policy, stored.get(policy.name))
+        free = candidates.free(policy_id, version, now=moment)
         found = matching.rows(session, compiled.matches(), free=free, now=moment)
         funnel = candidates.funnel(session, compiled)
         matches = tuple(_match(policy, row, fresh, at=moment) for row in found)
-        previews.append(Preview(policy, funnel, matches))
+        to_queue = Counter(
+            row["device_id"]
+            for row, match in zip(found, matches, strict=True)
+            if match.stays is None and not match.queued and not match.stale
+        )
+        verdict = judging.run(
+            session,
+            policy,
+            compiled,
+            to_queue,
+            settings,
+            policy_id=policy_id,
+            version=version,
+            now=moment,
+        )
+        paused = policy.name in stored and stored[policy.name].state == "paused"
+        previews.append(Preview(policy, funnel, matches, to_queue.total(), verdict, paused))
     everywhere = tuple(devices.load(session))
-    return Report(moment, ahead, tuple(previews), everywhere, chats.count_live(session))
+    stopped = switches.stopped(session)
+    return Report(moment, ahead, tuple(previews), everywhere, chats.count_live(session), stopped)
 
 
 def _version(policy: Policy, stored: StoredPolicy | None) -> tuple[int, int]:
-    """The row id and version whose failures count; a document that would become a new version has none yet."""
-    return (0, 0) if stored is None or stored.policy != policy else (stored.id, stored.version)
+    """The row id and version whose day and failures count; a document that would become a new version has none yet."""
+    if stored is None:
+        return 0, 0
+    return stored.id, stored.version if stored.policy == policy else 0
 
 
 def _match(policy: Policy, row: Record, fresh: set[int] | None, *, at: datetime) -> Match:
