@@ -1,6 +1,8 @@
 """The whole job against a server that was written from the API's facts alone, judged by an oracle of its own."""
 
 import re
+import socket
+from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import text
@@ -73,3 +75,16 @@ def _assert_no_numbers(world, shown):
     digits = re.sub(r"[\s().+-]", "", shown)
     leaked = [wid for chats in world.chats.values() for wid in chats if wid.split("@")[0] in digits]
     assert not leaked, f"full numbers are shown, first of {len(leaked)}: {leaked[0]}"
+
+
+def test_half_a_request_does_nothing(world):
+    """Else a worker that is killed while it sends would look as if it had deleted without the flags it meant to send."""
+    device, wid = next((device, wid) for device, chats in world.chats.items() for wid in chats)
+    address = urlsplit(world.url)
+    head = f"DELETE {address.path}/chat/{device}/chats/{wid} HTTP/1.1\r\nHost: x\r\nToken: {TOKEN}\r\nContent-Length: 17\r\n\r\n"
+    with socket.create_connection((address.hostname, address.port)) as line:
+        line.sendall(head.encode() + b'{"whats')
+        line.shutdown(socket.SHUT_WR)
+        assert line.recv(1) == b"", "it was answered"
+    assert not world.calls
+    assert world.chats[device][wid]["status"] != "removed"

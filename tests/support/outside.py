@@ -127,7 +127,12 @@ def serving(world: Outside):
 
         def handle_one(self) -> None:
             parts = urlsplit(self.path)
-            raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            length = int(self.headers.get("Content-Length") or 0)
+            raw = self.rfile.read(length)
+            if len(raw) < length:
+                # Whoever sent it was killed in the middle: half a request is none.
+                self.close_connection = True
+                return
             body = json.loads(raw) if raw else None
             segments = parts.path.split("/")
             in_chat = len(segments) == 6 and segments[2] == "chat"
