@@ -61,7 +61,13 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._jinja.filters |= {"when": _when, "distance": _distance, "number": number, "span": span}
+        self._jinja.filters |= {
+            "when": _when,
+            "age": _age,
+            "distance": _distance,
+            "number": number,
+            "span": span,
+        }
         self._jinja.globals |= {
             "count": count,
             "file": {file.path.split("/")[-1].partition(".")[0]: file.path for file in self._files},
@@ -95,6 +101,11 @@ class Renderer:
 @pass_context
 def _when(context: Context, at: Any) -> Markup:  # noqa: ANN401 - an instant or None
     return zones.moment(at, context["zone"])
+
+
+@pass_context
+def _age(context: Context, at: Any) -> Markup:  # noqa: ANN401 - an instant or None
+    return zones.age(at, context["now"])
 
 
 @pass_context

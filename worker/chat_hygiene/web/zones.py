@@ -38,12 +38,12 @@ def chosen(cookies: Mapping[str, str]) -> ZoneInfo:
 
 def moment(at: datetime | None, zone: ZoneInfo) -> Markup:
     """`2026-05-09 05:00` in that zone, and in UTC on hover; a hyphen for none."""
-    if at is None:
-        return Markup('<span class="none">-</span>')
-    utc = at.astimezone(UTC)
-    return Markup(
-        '<time datetime="{:%Y-%m-%dT%H:%M:%SZ}" title="{:%Y-%m-%d %H:%M:%S} UTC">{:%Y-%m-%d %H:%M}</time>'
-    ).format(utc, utc, at.astimezone(zone))
+    return _time(at, "" if at is None else f"{at.astimezone(zone):%Y-%m-%d %H:%M}")
+
+
+def age(at: datetime | None, now: datetime) -> Markup:
+    """How long ago, and the instant in UTC on hover; a hyphen for none."""
+    return _time(at, distance(at, now))
 
 
 def distance(at: datetime | None, now: datetime) -> str:
@@ -53,3 +53,12 @@ def distance(at: datetime | None, now: datetime) -> str:
     if abs(at - now) < timedelta(seconds=1):
         return "now"
     return f"in {span(at - now)}" if at > now else f"{span(now - at)} ago"
+
+
+def _time(at: datetime | None, words: str) -> Markup:
+    if at is None:
+        return Markup('<span class="none">-</span>')
+    utc = at.astimezone(UTC)
+    return Markup('<time datetime="{:%Y-%m-%dT%H:%M:%SZ}" title="{:%Y-%m-%d %H:%M:%S} UTC">{}</time>').format(
+        utc, utc, words
+    )
