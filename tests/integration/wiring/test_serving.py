@@ -85,9 +85,10 @@ def test_work_does_not_wait_for_a_switch_that_says_nothing(database_url):
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         service = served(database_url, lambda: NOW, ping_url=url, allow_private_targets=True)
         with pytest.raises(DeafError), service.watching():
-            call, _ = silent.accept()  # it is being asked, and the work goes on
-            call.close()
+            asking = "dead-man" in {each.name for each in threading.enumerate()}
+            silent.accept()[0].close()
             raise DeafError
+    assert asking, "it had been asked, or given up, before the work began"
 
 
 def test_of_many_processes_one_at_a_time_looks_at_debts(database_url):

@@ -48,7 +48,9 @@ class DeadMan:
 
     def _begin(self) -> threading.Thread:
         # The work does not wait for it; its end does, or the switch could hear the end first.
-        start = threading.Thread(target=ping, args=(self._settings, Signal.START), daemon=True)
+        start = threading.Thread(
+            target=ping, args=(self._settings, Signal.START), name="dead-man", daemon=True
+        )
         start.start()
         return start
 
