@@ -100,6 +100,8 @@ def upgrade() -> None:
     op.create_index(
         "ix_audit_events_changes", "audit_events", ["at"], sqlite_where=changes, postgresql_where=changes
     )
+    there = sa.text("removed_at is null and missing_since is null")
+    op.create_index("ix_chats_there", "chats", ["device_id"], sqlite_where=there, postgresql_where=there)
     op.add_column("holds", sa.Column("label_shown", sa.Text))
     _mask_labels()
     op.add_column("holds", sa.Column("key_id", sa.Text))
@@ -120,6 +122,7 @@ def downgrade() -> None:
     op.execute("DELETE FROM switches WHERE name = 'pseudonym_keys'")
     op.drop_column("holds", "key_id")
     op.drop_column("holds", "label_shown")
+    op.drop_index("ix_chats_there", "chats")
     op.drop_index("ix_audit_events_changes", "audit_events")
     op.drop_index("ix_jobs_run_id_state", "jobs")
     op.create_index("ix_jobs_run_id", "jobs", ["run_id"])

@@ -78,6 +78,7 @@ def test_the_age_of_a_debt_is_in_whole_seconds_until_now(world):
     ("query", "index"),
     [
         ("SELECT * FROM report_v1_changes ORDER BY at DESC LIMIT 100", "ix_audit_events_changes"),
+        ("SELECT chats FROM report_v1_devices", "ix_chats_there"),
         ("SELECT * FROM report_v1_runs WHERE run_id = 1", "ix_jobs_run_id_state"),
         ("SELECT * FROM report_v1_audit WHERE chat_ref = 'chat_1'", "ix_audit_events_chat_ref"),
     ],

@@ -94,3 +94,10 @@ Index(
     sqlite_where=text("hinted_at is not null"),
     postgresql_where=text("hinted_at is not null"),
 )
+# How many chats a number has is counted within the index.
+Index(
+    "ix_chats_there",
+    chats.c.device_id,
+    sqlite_where=text("removed_at is null and missing_since is null"),
+    postgresql_where=text("removed_at is null and missing_since is null"),
+)
