@@ -16,7 +16,13 @@ from chat_hygiene.wiring.looking import (
 from chat_hygiene.wiring.operating import cancel_jobs, look_at_debts, retry_debts, retry_jobs, write_off
 from chat_hygiene.wiring.plans import check_plan, load_plan, make_plan, save_plan
 from chat_hygiene.wiring.running import RunReport, Watcher, run_once, sync_once, to_run
-from chat_hygiene.wiring.upgrading import check_schema, report_grants, schema_versions, upgrade_schema
+from chat_hygiene.wiring.upgrading import (
+    app_grants,
+    check_schema,
+    report_grants,
+    schema_versions,
+    upgrade_schema,
+)
 
 __all__ = [
     "Account",
@@ -27,6 +33,7 @@ __all__ = [
     "Standing",
     "Waiting",
     "Watcher",
+    "app_grants",
     "apply",
     "approve_run",
     "audit_events",

@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 
 from chat_hygiene.core.errors import UsageError
 from chat_hygiene.settings import Settings
-from chat_hygiene.store import grants, revision
+from chat_hygiene.store import app_rights, grants, revision
 from chat_hygiene.store.engine import create_engine
 
 
@@ -37,12 +37,23 @@ def check_schema(settings: Settings) -> list[str]:
 
 def report_grants(settings: Settings, role: str, *, timeout: str) -> str:
     """SQL that lets `role` read the report views and nothing else. Raises UsageError, also where there are no roles."""
+    _require_roles(
+        settings, "give away a copy that holds the report views alone, as docs/report-views.md shows"
+    )
+    return grants.reporting(role, timeout=timeout)
+
+
+def app_grants(settings: Settings, role: str) -> str:
+    """SQL that lets `role` do the work, and only add to the audit. Raises UsageError, also where there are no roles."""
+    _require_roles(settings, "keep heads of the audit elsewhere: chat-hygiene audit head --out FILE")
+    return app_rights.application(role)
+
+
+def _require_roles(settings: Settings, fix: str) -> None:
     if settings.sqlite_file is not None:
         raise UsageError(
-            "SQLite has no roles: whoever can read the file reads all of it",
-            fix="give away a copy that holds the report views alone, as docs/report-views.md shows",
+            "SQLite has no roles: whoever can open the file can read and write all of it", fix=fix
         )
-    return grants.reporting(role, timeout=timeout)
 
 
 @contextmanager
