@@ -7,7 +7,19 @@ from chat_hygiene.cli import failures
 from chat_hygiene.core.errors import Exit
 
 VERBS = [
-    *("demo", "init", "doctor", "sync", "preview", "run", "schedule", "explain", "fake-api", "config show"),
+    *(
+        "demo",
+        "init",
+        "doctor",
+        "sync",
+        "preview",
+        "run",
+        "schedule",
+        "explain",
+        "erase",
+        "fake-api",
+        "config show",
+    ),
     *(
         "policy validate",
         "policy schema",
@@ -26,7 +38,16 @@ VERBS = [
     ),
     *("hold add", "hold list", "hold release", "stop", "start"),
     *("runs list", "runs show", "runs approve", "runs reject"),
-    *("debt list", "audit list", "audit export", "audit verify", "db upgrade", "db current", "db check"),
+    *(
+        "debt list",
+        "audit list",
+        "audit export",
+        "audit verify",
+        "audit certificate",
+        "db upgrade",
+        "db current",
+        "db check",
+    ),
     *("up", "worker", "beat", "web", "webhooks register", "webhooks list"),
 ]
 WITHOUT_JSON = {"policy schema", "worker", "beat"}

@@ -10,11 +10,13 @@ from chat_hygiene.cli import (
     apply,
     audit,
     audit_files,
+    certificate,
     config,
     db,
     debt,
     demo,
     doctor,
+    erase,
     explain,
     failures,
     fake_api,
@@ -23,6 +25,7 @@ from chat_hygiene.cli import (
     hold,
     init,
     jobs,
+    notify,
     pausing,
     policy,
     preview,
@@ -69,18 +72,20 @@ app.add_typer(runs.app, name="runs")
 app.command("schedule")(schedule.schedule)
 app.command("up")(up.up)
 app.command("explain")(explain.explain)
+app.command("erase")(erase.erase)
 app.add_typer(hold.app, name="hold")
 app.command("stop")(stop.stop)
 app.command("start")(stop.start)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(debt.app, name="debt")
-for verb in (audit_files.export, audit_files.head, audit_files.purge):
+for verb in (certificate.certificate, audit_files.export, audit_files.head, audit_files.purge):
     audit.app.command()(verb)
 app.add_typer(audit.app, name="audit")
 db.app.command("grants")(grants.grants)
 app.add_typer(db.app, name="db")
 app.add_typer(config.app, name="config")
 app.add_typer(webhooks.app, name="webhooks")
+app.add_typer(notify.app, name="notify")
 app.add_typer(web.app, name="web")
 app.command("worker")(worker.worker)
 app.command("beat")(worker.beat)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from chat_hygiene.cli import certificate as certificates
 from chat_hygiene.cli import start
+from chat_hygiene.cli.certificate import CertificateOption
 from chat_hygiene.cli.naming import ChatOption
 from chat_hygiene.cli.output import JsonOption, LimitOption, Output, count, instant
-from chat_hygiene.core.errors import Exit
+from chat_hygiene.core.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from chat_hygiene.wiring.auditing import Head, Verdict
@@ -98,6 +100,7 @@ def verify(
         Path | None,
         typer.Option(metavar="FILE", help="A head that `audit head` wrote: the chain has to hold it."),
     ] = None,
+    certificate: CertificateOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Recomputes the whole chain with the audit key: was any sealed event edited, removed, inserted or moved?
@@ -105,8 +108,14 @@ def verify(
     That the whole ledger was emptied, or replaced by an older copy, cannot be seen in it: --head shows it. Events that
     are not sealed yet are counted as not yet proven; that is no error.
 
-    Exit codes: 0 it holds, 3 the file is no head, 8 it does not hold, or the head was altered.
+    With --certificate nothing but that file is read, and no database is opened: each byte of it is checked.
+
+    Exit codes: 0 it holds, 3 the file is no head or cannot be read, 8 it does not hold, or the file was altered.
     """
+    if certificate is not None:
+        if head is not None:
+            raise UsageError("--head and --certificate check different things", fix="name one of them")
+        certificates.verify(certificate, as_json=as_json)
     settings = start.settings()
 
     from chat_hygiene import wiring
