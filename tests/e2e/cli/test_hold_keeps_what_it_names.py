@@ -30,7 +30,11 @@ def test_a_held_chat_stays_until_it_is_released_and_a_day_longer(queued):
     (listed,) = command.json("hold", "list")["holds"]
     assert listed == hold
     assert "case 7" in command("hold", "list").stdout
-    said = command("hold", "release", str(hold["id"]), "--reason", "settled").stderr
+    release = ("hold", "release", str(hold["id"]), "--reason", "settled")
+    asked = command(*release, code=2).stderr
+    assert f"hold {hold['id']} keeps the chat" in asked, "nobody is told what is about to be let go"
+    assert "case 7" in asked
+    said = command(*release, "--yes").stderr
     assert "a day at the earliest" in said
     assert command("hold", "list").stderr.strip() == "nothing is held"
     assert [row["state"] for row in command.json("hold", "list", "--all")["holds"]] == ["released"]

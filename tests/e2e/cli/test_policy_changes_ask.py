@@ -99,6 +99,7 @@ def test_a_policy_is_paused_at_once_and_resumed_with_a_question(anywhere, polici
     assert "paused, else it deletes" in anywhere("policy", "list").stdout
     done = anywhere("run", "resolved-30d", "--yes", code=5)
     assert "it is paused" in done.stdout
+    assert "resolved-30d is paused: resolved for" in done.stderr, "it neither deletes nor observes"
     assert "--yes" in anywhere("policy", "resume", "resolved-30d", "--reason", "all is well", code=2).stderr
     told = anywhere("policy", "resume", "resolved-30d", "--reason", "all is well", "--yes")
     assert "nothing is queued" in told.stdout

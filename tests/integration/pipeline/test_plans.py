@@ -273,14 +273,18 @@ def test_a_policy_that_changes_while_the_plan_syncs_lets_nothing_go(rig, file):
     assert rig.states() == {}
 
 
-def test_an_edit_between_the_last_look_and_the_evaluation_lets_nothing_go_either(rig, file, monkeypatch):
+@pytest.mark.parametrize(("change", "words"), [
+    (lambda rig: rig.apply(when="{resolved_for: 31d}"), "version 2"),
+    (lambda rig: rig.sql("update policies set state = 'retired'"), "was retired"),
+])  # fmt: skip
+def test_a_change_after_the_last_look_lets_nothing_go_either(rig, file, monkeypatch, change, words):
     rig.chat(1)
     rig.apply()
     rig.sync()
     make(rig, file)
-    rig.apply(when="{resolved_for: 31d}")
+    change(rig)
     monkeypatch.setattr("chat_hygiene.wiring.running.check_plan", lambda *_: None)
-    with pytest.raises(SafetyStopError, match="version 2"):
+    with pytest.raises(SafetyStopError, match=words):
         carry_out(rig, file)
     assert rig.states() == {}
 

@@ -8,7 +8,7 @@ import typer
 from chat_hygiene.cli import start, when
 from chat_hygiene.cli.jobs import ReasonOption
 from chat_hygiene.cli.naming import ChatOrNone
-from chat_hygiene.cli.output import JsonOption, Output, count, instant, name_of
+from chat_hygiene.cli.output import JsonOption, Output, YesOption, count, instant, name_of
 from chat_hygiene.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -124,20 +124,24 @@ def list_(
 def release(
     holds: Annotated[list[int], typer.Argument(metavar="HOLD...", help="Their numbers.")],
     reason: ReasonOption,
+    yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Ends holds. Nothing leaves at once: what matches again is queued by its policy's next run, with a fresh grace of a day at least.
+    """Ends holds, after it has said what they hold and asked. Nothing leaves at once: what matches again is queued by its policy's next run, with a fresh grace of a day at least.
 
-    Exit codes: 0 done, 2 a hold that is not in force: then nothing is changed.
+    Exit codes: 0 done, 2 not confirmed, or a hold that is not in force: then nothing is changed.
     """
     settings = start.settings()
 
     from chat_hygiene import wiring
     from chat_hygiene.wiring import holding
 
-    output = Output(as_json=as_json)
+    output, ids = Output(as_json=as_json), list(dict.fromkeys(holds))
     with wiring.open_ledger(settings) as ledger:
-        rows = holding.release(ledger, list(dict.fromkeys(holds)), reason=reason)
+        for row in holding.active(ledger, ids):
+            output.say(f"hold {row['id']} keeps {_words(row)}, placed by {row['held_by']}: {row['reason']}")
+        output.confirm("Let policies delete these chats again?", yes=yes)
+        rows = holding.release(ledger, ids, reason=reason)
     if as_json:
         output.document("hold.release", holds=[document(row) for row in rows])
         return

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chat_hygiene.cli import preview, start, summary
+from chat_hygiene.cli import policy, preview, start, summary
 from chat_hygiene.cli.output import JsonOption, Output, Show, YesOption, count, instant
 from chat_hygiene.core.errors import UsageError
 
@@ -76,9 +76,8 @@ def _announce(output: Output, ledger: "Ledger", names: list[str]) -> str:
 
     chosen = wiring.to_run(ledger, names)
     for stored in chosen:
-        output.say(
-            f"{stored.policy.name} {'deletes' if stored.enforces else 'observes'}: {stored.policy.words()}"
-        )
+        does = policy.does(stored.policy) if stored.state == "active" else f"is {stored.state}"
+        output.say(f"{stored.policy.name} {does}: {stored.policy.words()}")
     if not chosen:
         output.warn("no policy enforces: nothing new is queued; what is due already is still worked")
     return "Delete for good what matches?"

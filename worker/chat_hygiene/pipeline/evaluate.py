@@ -18,6 +18,7 @@ from chat_hygiene.pipeline.context import Context
 from chat_hygiene.pipeline.evaluation import Dropped, Report, mode
 from chat_hygiene.store import policies, runs, withheld
 from chat_hygiene.store.engine import reading
+from chat_hygiene.store.policies import StoredPolicy
 from chat_hygiene.store.withheld import Listed
 
 __all__ = ["Report", "run", "scheduled"]
@@ -38,12 +39,12 @@ def run(
     """Evaluates the policy's current version for `slot`.
 
     With `only`, a plan's candidates, no other chat is queued and neither brakes nor canary are judged: the actor has
-    approved that list. Nothing happens by a paused policy. Raises SafetyStopError, and changes nothing, when the policy is not at `version`, if given.
+    approved that list. Nothing happens by a paused policy. Raises SafetyStopError, and changes nothing, when the policy
+    was retired, or is not at `version`, if given.
     """
     with context.sessions.begin() as session:
-        (stored,) = policies.load(session, [name])
-        policies.lock(session, stored.id)
-        (stored,) = policies.load(session, [name])
+        policies.lock(session, _stored(session, name).id)
+        stored = _stored(session, name)
         if version not in {None, stored.version}:
             raise SafetyStopError(f"{name} is at version {stored.version} by now, not {version}")
         run_id = runs.start(
@@ -68,6 +69,12 @@ def run(
         report = concluding.conclude(context, session, stored, run_id, now=now, planned=True)
         gone = tuple(Dropped(ref, "", "gone", "still stored here") for ref in unknown)
         return replace(report, dropped=(*gone, *report.dropped))
+
+
+def _stored(session: Session, name: str) -> StoredPolicy:
+    for stored in policies.load(session, [name]):
+        return stored
+    raise SafetyStopError(f"{name} was retired by now", fix="chat-hygiene policy list shows what is stored")
 
 
 def scheduled(context: Context, run_id: int, *, now: datetime) -> Report | None:

@@ -172,26 +172,37 @@ def release(ledger: Ledger, hold_ids: Sequence[int], *, reason: str) -> list[Rec
     with ledger.writing() as session:
         switches.shut_gate(session)
         now, actor = ledger.now(), ledger.settings.actor
-        found = {row["id"]: row for row in holds.listing(session, hold_ids=hold_ids, now=now)}
-        refusals = [
-            f"hold {hold_id}: {why}"
-            for hold_id in hold_ids
-            if (why := _no_release(found.get(hold_id))) is not None
-        ]
-        if refusals:
-            raise UsageError(
-                "\n".join(refusals), fix="nothing was changed; chat-hygiene hold list --all shows them"
-            )
+        found = _active(session, hold_ids, now=now)
         holds.release(session, hold_ids, now=now, actor=actor)
-        for row in found.values():
+        for row in found:
             _tell(session, Event.HOLD_RELEASED, row, {"because": reason}, now, actor)
         return holds.listing(session, hold_ids=hold_ids, now=now)
+
+
+def active(ledger: Ledger, hold_ids: Sequence[int]) -> list[Record]:
+    """These holds, to be looked at before they are released. Raises as `release` does."""
+    with ledger.reading() as session:
+        return _active(session, hold_ids, now=ledger.now())
 
 
 def listed(ledger: Ledger, *, ended: bool, hold_ids: Sequence[int] | None = None) -> list[Record]:
     """Active holds, the newest first; with `ended` those that were released or ran out, too; only `hold_ids`, if given."""
     with ledger.reading() as session:
         return holds.listing(session, now=ledger.now(), ended=ended, hold_ids=hold_ids)
+
+
+def _active(session: Session, hold_ids: Sequence[int], *, now: datetime) -> list[Record]:
+    found = {row["id"]: row for row in holds.listing(session, hold_ids=hold_ids, now=now)}
+    refusals = [
+        f"hold {hold_id}: {why}"
+        for hold_id in hold_ids
+        if (why := _no_release(found.get(hold_id))) is not None
+    ]
+    if refusals:
+        raise UsageError(
+            "\n".join(refusals), fix="nothing was changed; chat-hygiene hold list --all shows them"
+        )
+    return list(found.values())
 
 
 def _no_release(row: Record | None) -> str | None:
