@@ -43,6 +43,15 @@ class Funnel:
     kept: int
     clauses: tuple[ClauseCount, ...]
 
+    def unmet(self, clause: ClauseCount) -> str:
+        """What the chats that one of its clauses kept do not meet, and how many of them it cannot tell anything of."""
+        words = f"unless {clause.words}" if _kind(clause) in {"unless", "keep", "hold"} else clause.words
+        if not clause.unknown:
+            return f"“{words}”"
+        if clause.unknown == (self.seen if _kind(clause) == "scope" else self.in_scope):
+            return f"“{words}”: no answer of the API says it"
+        return f"“{words}”: of {clause.unknown:,} it is not known"
+
 
 def funnel(clauses: Sequence[Clause], chat: FromClause) -> Select[*tuple[int, ...]]:
     """One row: seen, in_scope, matched, held, kept, then failed and unknown of each clause."""
@@ -89,7 +98,7 @@ def _count(*conditions: ColumnElement[bool]) -> ColumnElement[int]:
     return func.count().filter(and_(*conditions))
 
 
-def _kind(clause: Clause) -> str:
+def _kind(clause: Clause | ClauseCount) -> str:
     return clause.name.partition(".")[0]
 
 

@@ -104,6 +104,17 @@ class Fire:
         """Whether its local time occurs twice: this is the first."""
         return self.local.replace(fold=1).utcoffset() != self.local.utcoffset()
 
+    @property
+    def moved(self) -> str:
+        """What a change of the clock does to it, in words; empty: nothing."""
+        if self.skipped:
+            same_day = self.wanted.date() == self.local.date()
+            named = f"{self.wanted:%H:%M}" if same_day else f"{self.wanted:%a %Y-%m-%d %H:%M}"
+            return f"{named} does not exist that day: runs at {self.local:%H:%M}"
+        if self.repeated:
+            return f"{self.local:%H:%M} occurs twice: runs once, the first time"
+        return ""
+
 
 def fires(expr: str, zone: str, after: datetime) -> Iterator[Fire]:
     """Every fire strictly later than `after`, in order, without end: no instant twice."""

@@ -1,6 +1,5 @@
 """`policy history`: who changed a policy, when, why, and what."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,7 +10,6 @@ from chat_hygiene.cli.output import JsonOption, Output, instant
 
 if TYPE_CHECKING:
     from chat_hygiene.store.versions import Entry
-    from chat_policies import Difference
 
 
 def history(
@@ -29,11 +27,10 @@ def history(
     output = Output(as_json=as_json)
     with wiring.open_ledger(settings) as ledger:
         entries = wiring.history(ledger, name)
-    told = list(zip(entries, _differences(entries), strict=True))
     if as_json:
-        output.document("policy.history", policy=name, history=[_document(*each) for each in told])
+        output.document("policy.history", policy=name, history=[_document(each) for each in entries])
         return
-    for entry, differences in told:
+    for entry in entries:
         because = "" if entry.because is None else f": {entry.because}"
         version = f"version {entry.version}, " if entry.rule is not None else ""
         output.line(
@@ -43,24 +40,11 @@ def history(
             output.line(f"    {entry.rule}")
         if entry.rule is not None and entry.policy is None:
             output.line("    this program cannot read its document")
-        for difference in differences:
+        for difference in entry.differences:
             output.line(f"    {difference.words()}")
 
 
-def _differences(entries: "Sequence[Entry]") -> "list[tuple[Difference, ...]]":
-    """Of each version to the one before it, as far as both can be read."""
-    from chat_policies import differences
-
-    versions = {entry.version: entry.policy for entry in entries if entry.rule is not None}
-
-    def of(entry: "Entry") -> "tuple[Difference, ...]":
-        before = versions.get(entry.version - 1)
-        return () if before is None or entry.policy is None else differences(before, entry.policy)
-
-    return [of(entry) for entry in entries]
-
-
-def _document(entry: "Entry", differences: "tuple[Difference, ...]") -> dict[str, Any]:
+def _document(entry: "Entry") -> dict[str, Any]:
     return {
         "at": entry.at,
         "what": entry.what,
@@ -70,6 +54,6 @@ def _document(entry: "Entry", differences: "tuple[Difference, ...]") -> dict[str
         "rule": entry.rule,
         "document": None if entry.policy is None else entry.policy.to_document(),
         "differences": [
-            {"key": each.key, "before": each.before, "after": each.after} for each in differences
+            {"key": each.key, "before": each.before, "after": each.after} for each in entry.differences
         ],
     }

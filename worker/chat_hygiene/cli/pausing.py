@@ -68,9 +68,6 @@ def _leaving(thaw: "Thaw") -> str:
     leaving = thaw.leaving
     if leaving is None:
         return "is not paused"
-    if leaving.first_at is None:
-        return "nothing is queued"
-    words = (
-        f"{leaving.now:,} of its chats leave at once, {leaving.soon:,} within a day, {leaving.later:,} later"
-    )
-    return words if leaving.now else f"{words}, the first at {instant(leaving.first_at)}"
+    if leaving.first_at is None or leaving.now:
+        return leaving.words
+    return f"{leaving.words}, the first at {instant(leaving.first_at)}"

@@ -10,6 +10,7 @@ from chat_hygiene.cli import funnel, reasons, start
 from chat_hygiene.cli.jobs import ReasonOption
 from chat_hygiene.cli.naming import NumbersOption, numbered, numbers
 from chat_hygiene.cli.output import JsonOption, LimitOption, Output, YesOption, count, instant, name_of, span
+from chat_hygiene.core.reasons import PUT_DOWN, result
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -28,12 +29,6 @@ _FIELDS = (
     *("scheduled_for", "started_at", "finished_at", "expires_at", "requested_by", "approved_by"),
     *("seen", "in_scope", "matched", "held", "kept", "deferred", "duplicates", "queued", "digest"),
 )
-_STANDING = {
-    "brake": "awaits approval",
-    "stale": "waits for fresh data",
-    "stopped": "deleting was stopped",
-    "listed": "in the plan, not queued",
-}
 
 
 @app.command("list")
@@ -113,15 +108,15 @@ def _show(
         Text(f"Run {row['id']} of {row['policy']}", style="bold"),
         f", version {row['version']}, {row['trigger']}, {instant(row['started_at'])}",
     )
-    result = reasons.result(
+    what = result(
         row["reason"] or row["state"], queued=row["queued"], deferred=row["deferred"], canary=row["canary"]
     )
-    output.line(f"  {row['state'].replace('_', ' ')}: {result}")
+    output.line(f"  {row['state'].replace('_', ' ')}: {what}")
     output.line(f"  rule: {row['rule']}")
     if row["approved_by"]:
         output.line(f"  approved by {row['approved_by']}")
-    if row["funnel"]:
-        funnel.show(output, funnel.of_run(row))
+    if found.funnel is not None:
+        funnel.show(output, found.funnel)
     for note in row["notes"] or []:
         output.warn(note)
     if found.chats:
@@ -228,6 +223,6 @@ def _cells(row: Mapping[str, Any], now: "datetime", full: Mapping[str, str]) -> 
         *(mask_numbers(row["name"] or "-"), full.get(row["chat_ref"], row["chat_hint"])),
         name_of(row["alias"], row["device"]),
         "never" if last is None else f"{span(now - last)} ago",
-        None if row["standing"] in _STANDING else row["not_before"],
-        _STANDING.get(row["standing"], row["standing"].replace("_", " ")),
+        None if row["standing"] in PUT_DOWN else row["not_before"],
+        PUT_DOWN.get(row["standing"], row["standing"].replace("_", " ")),
     ]

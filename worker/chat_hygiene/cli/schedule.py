@@ -69,8 +69,8 @@ def _show(output: Output, planned: "Planned", days: int) -> None:
     if coming.due is not None:
         local = coming.due.astimezone(ZoneInfo(policy.timezone))
         rows.append((_local(local), coming.due, "due: the next tick runs it"))
-    moved = [fire for fire in coming.fires[_SHOWN:] if _moved(fire)]
-    rows += [(_local(fire.local), fire.at, _moved(fire)) for fire in (*coming.fires[:_SHOWN], *moved)]
+    moved = [fire for fire in coming.fires[_SHOWN:] if fire.moved]
+    rows += [(_local(fire.local), fire.at, fire.moved) for fire in (*coming.fires[:_SHOWN], *moved)]
     if rows:
         noted = any(note for *_, note in rows)
         columns = ["Local time", "UTC", *([""] if noted else [])]
@@ -86,17 +86,6 @@ def _show(output: Output, planned: "Planned", days: int) -> None:
 
 def _local(at: datetime) -> str:
     return f"{at:%a %Y-%m-%d %H:%M}"
-
-
-def _moved(fire: "Fire") -> str:
-    """What a change of the clock does to a run, in words; else empty."""
-    if fire.skipped:
-        wanted = fire.wanted
-        named = f"{wanted:%H:%M}" if wanted.date() == fire.local.date() else _local(wanted)
-        return f"{named} does not exist that day: runs at {fire.local:%H:%M}"
-    if fire.repeated:
-        return f"{fire.local:%H:%M} occurs twice: runs once, the first time"
-    return ""
 
 
 def _warn(output: Output, table: "Timetable") -> None:

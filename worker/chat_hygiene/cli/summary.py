@@ -9,6 +9,7 @@ from rich.text import Text
 from chat_hygiene.cli import funnel, reasons
 from chat_hygiene.cli.output import Output, count, instant, name_of
 from chat_hygiene.core.errors import Exit
+from chat_hygiene.core.reasons import result
 
 if TYPE_CHECKING:
     from chat_hygiene.pipeline import evaluate
@@ -94,9 +95,7 @@ def _waiting(waiting: "Waiting", *, stopped: bool) -> Iterator[tuple[int, str]]:
 
 
 def _result(report: "evaluate.Report") -> str:
-    words = reasons.result(
-        report.reason, queued=report.queued, deferred=report.deferred, canary=report.canary
-    )
+    words = result(report.reason, queued=report.queued, deferred=report.deferred, canary=report.canary)
     return f"{words}, {report.cancelled:,} no longer match and were taken off" if report.cancelled else words
 
 

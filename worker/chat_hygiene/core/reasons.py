@@ -1,9 +1,11 @@
 """Why a run of a policy ended as it did: the closed set of reasons, one of which stands in every run's row (law 10).
 
-A run that an unexpected error ended says `error: ` and the error's kind instead.
+A run that an unexpected error ended says `error: ` and the error's kind instead. `result` says it as a person reads it.
 """
 
 from enum import StrEnum
+
+from chat_hygiene.core.words import count
 
 
 class Reason(StrEnum):
@@ -43,3 +45,44 @@ class Reason(StrEnum):
     GONE_BEFORE = "removed before"
     """What somebody asked for by name had left already: only what is stored of it goes."""
     EXPIRED = "nobody approved it in time"
+
+
+WORDS = {
+    Reason.OBSERVE: "only observes",
+    Reason.NOTHING_MATCHED: "nothing matched",
+    Reason.ALREADY_QUEUED: "everything that matches is queued already",
+    Reason.STALE: "nothing queued: the data is too old to delete by; chat-hygiene sync",
+    Reason.STOPPED: "nothing queued: deleting is stopped; chat-hygiene start lets it go on",
+    Reason.BRAKE: "nothing queued: a brake tripped",
+    Reason.CANARY: "nothing queued: the first chats of this version go alone",
+    Reason.UNKNOWN_DEVICE: "not evaluated: it names a device that the account does not have",
+    Reason.PAUSED: "not evaluated: it is paused, and chat-hygiene policy resume lets it go on",
+    Reason.RETIRED: "not evaluated: the policy is retired",
+    Reason.KEEP_POLICY: "not evaluated: it is a keep-policy by now",
+    Reason.UNREADABLE: "not evaluated: this program cannot read the policy; is a newer one at work?",
+    Reason.DATABASE: "not evaluated: the database failed until the data was too old; see the log",
+    Reason.COALESCED: "not run by itself: a later slot's run made up for it",
+    Reason.MISSED: "not run: nothing was at work at its time, nor soon enough after it; see chat-hygiene doctor",
+    Reason.REJECTED: "nothing queued: somebody decided against it",
+    Reason.GONE_BEFORE: "nothing queued: it had left before, and what was stored of it is gone",
+    Reason.EXPIRED: "nothing queued: nobody approved it in time",
+}
+
+PUT_DOWN = {
+    "brake": "awaits approval",
+    "stale": "waits for fresh data",
+    "stopped": "deleting was stopped",
+    "listed": "in the plan, not queued",
+}
+"""Why a chat that a run found was not queued by it; `listed`: the run was to make a plan."""
+
+
+def result(reason: str, *, queued: int, deferred: int, canary: bool) -> str:
+    """What came of a run."""
+    if reason == Reason.QUEUED:
+        wait = "the others wait until these have ended well" if canary else "their data is too old"
+        rest = f", {deferred:,} deferred: {wait}" if deferred else ""
+        return f"{count(queued, 'chat')} queued{rest}"
+    if reason in set(Reason):
+        return WORDS[Reason(reason)]
+    return f"not evaluated, {reason}: see the log"

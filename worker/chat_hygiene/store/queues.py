@@ -27,6 +27,13 @@ class Leaving:
     later: int
     first_at: datetime | None
 
+    @property
+    def words(self) -> str:
+        """How soon, in words."""
+        if self.first_at is None:
+            return "nothing is queued"
+        return f"{self.now:,} of its chats leave at once, {self.soon:,} within a day, {self.later:,} later"
+
 
 def leaving(session: Session, policy_id: int, *, now: datetime) -> Leaving:
     """How soon a policy's queued jobs leave if nothing holds them up."""

@@ -5,7 +5,7 @@ Versions are immutable; a change is a new one. What these functions change, a ga
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -17,7 +17,8 @@ from chat_hygiene.core.events import Event
 from chat_hygiene.store import audit, policies, switches
 from chat_hygiene.store.tables import audit_events, policy_versions
 from chat_hygiene.store.tables import policies as heads
-from chat_policies import Policy, next_fire
+from chat_hygiene.store.tables.ledger import CHANGES
+from chat_policies import Difference, Policy, differences, next_fire
 
 _STATES = {
     Event.POLICY_PAUSED: "paused",
@@ -67,6 +68,8 @@ class Entry:
     because: str | None
     rule: str | None = None
     policy: Policy | None = None
+    differences: tuple[Difference, ...] = ()
+    """Of a version to the one before it, as far as this program can read both."""
 
 
 def basis(session: Session) -> frozenset[tuple[str, int, str]]:
@@ -206,8 +209,16 @@ def history(session: Session, name: str) -> list[Entry]:
         )
         for row in session.execute(query)
     ]
+    known = {each.version: each.policy for each in found}
+    found = [
+        replace(each, differences=differences(before, each.policy))
+        if each.policy is not None and (before := known.get(each.version - 1)) is not None
+        else each
+        for each in found
+    ]
+    # The index of what somebody changed, however long the audit is.
     turns = select(audit_events).where(
-        audit_events.c.policy == name, audit_events.c.kind.in_([kind.value for kind in _STATES])
+        CHANGES, audit_events.c.policy == name, audit_events.c.kind.in_([kind.value for kind in _STATES])
     )
     for row in session.execute(turns):
         because = None if row.detail is None else json.loads(row.detail).get("because")

@@ -10,6 +10,7 @@ from chat_hygiene.store import run_records
 from chat_hygiene.store.records import Record
 from chat_hygiene.wiring.ledger import Ledger
 from chat_hygiene.wiring.operating import check_reason
+from chat_policies import ClauseCount, Funnel
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,24 @@ class Run:
     record: Record
     chats: tuple[Record, ...]
     outcomes: dict[str, int]
+
+    @property
+    def funnel(self) -> Funnel | None:
+        """The way down that its row keeps; None: it was not evaluated."""
+        return funnel_of(self.record)
+
+
+def funnel_of(record: Record) -> Funnel | None:
+    """The funnel that a run's row keeps; None: it was not evaluated."""
+    if not record["funnel"]:
+        return None
+    counts = tuple(
+        ClauseCount(each["clause"], each["words"], each["failed"], each["unknown"])
+        for each in record["funnel"]
+    )
+    return Funnel(
+        **{name: record[name] for name in ("seen", "in_scope", "matched", "held", "kept")}, clauses=counts
+    )
 
 
 def runs(ledger: Ledger, *, awaiting: bool = False, limit: int | None = None) -> list[Record]:

@@ -66,11 +66,11 @@ audit_events = Table(
 Index("ix_audit_events_chat_ref", audit_events.c.chat_ref)
 Index("ix_audit_events_job_id", audit_events.c.job_id)
 # What `report_v1_changes` shows of a long audit; the same words as in its condition, so that the index serves it.
-_CHANGES = text(
+CHANGES = text(
     "kind IN ('policy.created', 'policy.changed', 'policy.retired', 'policy.paused', 'policy.resumed', 'hold.placed',"
     " 'hold.released', 'stopped', 'started')"
 )
-Index("ix_audit_events_changes", audit_events.c.at, sqlite_where=_CHANGES, postgresql_where=_CHANGES)
+Index("ix_audit_events_changes", audit_events.c.at, sqlite_where=CHANGES, postgresql_where=CHANGES)
 
 # One row per event. Ids commit out of order, so the position in the chain is given at sealing.
 audit_seals = Table(
