@@ -156,9 +156,13 @@ def done(
 
 
 def listing(session: Session, *, limit: int | None = None) -> list[Record]:
-    """The jobs of erasures, newest first, each with its run's requester and notes and its number's name."""
+    """The jobs of erasures as `jobs.find` gives them, newest first, each with its run's requester and notes."""
     query = (
-        select(jobs, devices.c.device, devices.c.alias, policy_runs.c.requested_by, policy_runs.c.notes)
+        select(
+            jobs,
+            *(devices.c.device, devices.c.alias, heads.c.name.label("policy")),
+            *(policy_runs.c.requested_by, policy_runs.c.notes),
+        )
         .join(devices, devices.c.id == jobs.c.device_id)
         .join(policy_runs, policy_runs.c.id == jobs.c.run_id)
         .join(heads, heads.c.id == jobs.c.policy_id)
