@@ -101,6 +101,10 @@ def upgrade() -> None:
         "ix_audit_events_changes", "audit_events", ["at"], sqlite_where=changes, postgresql_where=changes
     )
     there = sa.text("removed_at is null and missing_since is null")
+    failures = sa.text("error_class is not null and state in ('queued', 'failed', 'quarantined')")
+    op.create_index(
+        "ix_jobs_failures", "jobs", ["last_failed_at", "id"], sqlite_where=failures, postgresql_where=failures
+    )
     op.create_index("ix_chats_there", "chats", ["device_id"], sqlite_where=there, postgresql_where=there)
     op.add_column("holds", sa.Column("label_shown", sa.Text))
     _mask_labels()
@@ -123,6 +127,7 @@ def downgrade() -> None:
     op.drop_column("holds", "key_id")
     op.drop_column("holds", "label_shown")
     op.drop_index("ix_chats_there", "chats")
+    op.drop_index("ix_jobs_failures", "jobs")
     op.drop_index("ix_audit_events_changes", "audit_events")
     op.drop_index("ix_jobs_run_id_state", "jobs")
     op.create_index("ix_jobs_run_id", "jobs", ["run_id"])

@@ -132,6 +132,17 @@ Index(
 )
 
 
+# What failed and has not succeeded since, in the words of `report_v1_failures`: it is read page by page, the latest first.
+FAILURES = text("error_class is not null and state in ('queued', 'failed', 'quarantined')")
+Index(
+    "ix_jobs_failures",
+    jobs.c.last_failed_at,
+    jobs.c.id,
+    sqlite_where=FAILURES,
+    postgresql_where=FAILURES,
+)
+
+
 # Written with each outcome, so that dashboards never count jobs.
 daily_counts = Table(
     "daily_counts",
