@@ -6,8 +6,11 @@ from collections.abc import Iterable, Sequence
 
 from pydantic_core import PydanticCustomError
 
-# Seven digits or more, also when written in groups: it could be a phone number.
-_NUMBER = re.compile(r"\d(?:[ ().-]{0,2}\d){6,}")
+# Seven or more digits of any script, each at most four separators from the next.
+# Separators: space, brackets, dot, comma, dashes, slash, plus, and marks that a screen does not show.
+_SEPARATOR = r"[\s()\[\].,\-\u2010-\u2015\u2212/+_~'\u2019\xb7\xad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe0f\u20e3\ufeff]"
+LONG_NUMBER = re.compile(rf"[+(]*\d(?:{_SEPARATOR}{{0,4}}\d){{6,}}")
+"""What could be a phone number, however it is written."""
 
 
 def refuse(message: str, hint: str = "") -> PydanticCustomError:
@@ -47,5 +50,5 @@ def quoted(word: str) -> str:
 
 
 def mask(text: str) -> str:
-    """The text with every run of seven or more digits hidden."""
-    return _NUMBER.sub("…", text)
+    """The text with everything hidden that looks like a phone number."""
+    return LONG_NUMBER.sub("…", text)

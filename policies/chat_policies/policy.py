@@ -20,7 +20,7 @@ from pydantic import (
 from chat_policies import durations
 from chat_policies.conditions.base import FROZEN, Items, Text
 from chat_policies.durations import Duration
-from chat_policies.messages import all_of, refuse
+from chat_policies.messages import LONG_NUMBER, all_of, refuse
 from chat_policies.rules import MOST_VALUES, Rules
 from chat_policies.schedule import Schedule, Zone
 
@@ -35,6 +35,8 @@ def _name(value: object) -> object:
         raise refuse(
             "is not a usable name", "start with a letter, then small letters, digits and dashes: resolved-30d"
         )
+    if isinstance(value, str) and LONG_NUMBER.search(value):
+        raise refuse("looks like it holds a phone number", "every report shows the name: write fewer digits")
     return value
 
 

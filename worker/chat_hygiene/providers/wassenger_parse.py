@@ -21,6 +21,7 @@ _ENDLESS = {None, "never", "plan_defaults"}
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 # PostgreSQL stores neither, and UTF-8 cannot hold a lone surrogate.
+_STATE = re.compile(r"(?!.*[0-9]{5})[a-z][a-z0-9_ .-]{0,63}")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -155,9 +156,8 @@ def _text(value: object) -> str | None:
 
 
 def _state(value: object) -> str | None:
-    # The API's states are lower-case words; anything else is a state we do not know.
-    text = _text(value)
-    return text if text is not None and text == text.lower() else None
+    # The API's states are lower-case words; anything else, a phone number above all, is a state we do not know.
+    return value if isinstance(value, str) and _STATE.fullmatch(value) else None
 
 
 def _instant(value: object) -> datetime | None:

@@ -174,7 +174,7 @@ def listing(
     chat_id: int | None = None,
     ended: bool = True,
 ) -> list[Record]:
-    """Holds, the newest first, each with its number's id and alias, its chat's hint, and its `state`.
+    """Holds, the newest first, each with its number's id and alias, its chat's hint, its label as reports show it, and its `state`.
 
     The state is `active`, `released` or `over`: its end came. Without `ended` only active ones; with a chat those on it.
     """
@@ -199,7 +199,7 @@ def listing(
         query = query.where(exists().where(chat.c.id == chat_id, _covers(chat)))
     if not ended:
         query = query.where(_active(now))
-    return fetch(session, query)
+    return [row | {"label": row["label_shown"]} for row in fetch(session, query)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ import json
 import re
 from collections.abc import Collection, Mapping
 
+from chat_policies.messages import LONG_NUMBER
+
 PREFIX = "chat_"
 """What every pseudonym begins with, and no number."""
 
@@ -18,11 +20,6 @@ _LETTERS = str.maketrans("0123456789", "ghijklmnop")
 _COUNTRY_CODE = "[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|[0-9]{3}"
 _NUMBER = re.compile(rf"(?=({_COUNTRY_CODE}))[1-9][0-9]{{5,12}}([0-9]{{2}})@(?:c\.us|s\.whatsapp\.net)")
 _KINDS = {"g.us": "group", "lid": "private", "newsletter": "channel", "broadcast": "broadcast"}
-
-# Seven or more digits of any script, each at most four separators from the next; the last group is what stays.
-# Separators: space, brackets, dot, comma, dashes, slash, plus, and marks that a screen does not show.
-_SEPARATOR = r"[\s()\[\].,\-\u2010-\u2015\u2212/+_~'\u2019\xb7\xad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe0f\u20e3\ufeff]"
-_LONG_NUMBER = re.compile(rf"[+(]*\d(?:{_SEPARATOR}{{0,4}}\d){{6,}}")
 
 
 class Pseudonyms:
@@ -74,7 +71,7 @@ def number(wid: str) -> str:
 
 def mask_numbers(text: str) -> str:
     """`text` with everything that looks like a phone number cut to its last two digits."""
-    return _LONG_NUMBER.sub(_last_two, text)
+    return LONG_NUMBER.sub(_last_two, text)
 
 
 def _ref(key: bytes, provider: str, device: str, wid: str) -> str:
