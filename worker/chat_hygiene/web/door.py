@@ -6,7 +6,6 @@ A session is a signed cookie: name, beginning, and a fingerprint of the person's
 
 import ipaddress
 import secrets
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,6 +27,7 @@ ATTEMPTS, ATTEMPTS_WITHIN = 10, timedelta(minutes=1)
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _ADDRESSES = 1000
+_FORWARDED = {"forwarded", "x-forwarded-for", "x-real-ip"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,6 @@ class Door:
         self._secure = url.scheme == "https"
         self._names = _LOOPBACK | {name for name in (url.hostname, _own_name(settings.web_host)) if name}
         self._failed: dict[str, list[datetime]] = {}
-        self._lock = threading.Lock()
 
     def check_host(self, request: Request) -> None:
         """Raises HTTPException 421 for a name that is not ours: a page of a stranger's may have that lead here."""
@@ -68,6 +67,11 @@ class Door:
         text = request.cookies.get(self._cookie, "")
         name = self._signed_in(text)
         if self.users is None:
+            if _FORWARDED & set(request.headers.keys()):
+                raise HTTPException(
+                    403,
+                    "This came through a proxy, and without CHAT_HYGIENE_WEB_USERS_FILE only this machine is let in.",
+                )
             new = name != self._actor
             user = User(self._actor, Role.OPERATOR, "")
             return Visitor(user.name, operator=True, session=self._begin(user) if new else text, new=new)
@@ -93,25 +97,22 @@ class Door:
             )
         return fields
 
+    def check_attempts(self, address: str) -> None:
+        """Raises HTTPException 429 after too many failed sign-ins from there."""
+        if len(self._recent(address)) >= ATTEMPTS:
+            wait = str(int(ATTEMPTS_WITHIN.total_seconds()))
+            raise HTTPException(
+                429, "Too many attempts from this address. Wait a minute.", {"Retry-After": wait}
+            )
+
     def sign_in(self, name: str, token: str, address: str) -> User | None:
-        """Whoever has this name and token. Slow on purpose. Raises HTTPException 429 after too many failures."""
-        if self.users is None:
-            return None
-        now = self._clock()
-        with self._lock:
-            recent = [at for at in self._failed.get(address, ()) if at > now - ATTEMPTS_WITHIN]
-            if len(recent) >= ATTEMPTS:
-                wait = str(int(ATTEMPTS_WITHIN.total_seconds()))
-                raise HTTPException(
-                    429, "Too many attempts from this address. Wait a minute.", {"Retry-After": wait}
-                )
-            # One at a time: each takes memory and a processor for its while.
-            user = self.users.sign_in(name, token)
-            if user is None:
-                self._failed.pop(address, None)
-                self._failed[address] = [*recent, now]
-                while len(self._failed) > _ADDRESSES:
-                    del self._failed[next(iter(self._failed))]
+        """Whoever has this name and token. Slow on purpose, and not to be called side by side."""
+        self.check_attempts(address)
+        user = None if self.users is None else self.users.sign_in(name, token)
+        if user is None:
+            self._failed[address] = [*self._recent(address), self._clock()]
+            while len(self._failed) > _ADDRESSES:
+                del self._failed[next(iter(self._failed))]
         return user
 
     def open(self, answer: Response, user: User) -> None:
@@ -149,6 +150,10 @@ class Door:
             samesite="strict",
             secure=self._secure,
         )
+
+    def _recent(self, address: str) -> list[datetime]:
+        since = self._clock() - ATTEMPTS_WITHIN
+        return [at for at in self._failed.get(address, ()) if at > since]
 
     def _begin(self, user: User) -> str:
         content = {"name": user.name, "at": self._clock().timestamp(), "of": user.fingerprint}

@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chat_hygiene.core.errors import DatabaseError, HygieneError
+from chat_hygiene.core.errors import AuditBrokenError, DatabaseError, HygieneError
 from chat_hygiene.web.answers import error_answer
 from chat_hygiene.web.page import MissingError
 from chat_hygiene.web.render import Renderer
@@ -45,7 +45,8 @@ class Failures:
         """What cannot be shown as it was asked for."""
         if not isinstance(error, HygieneError):
             raise error
-        status = 404 if isinstance(error, MissingError) else 422
+        statuses = {MissingError: 404, AuditBrokenError: 500}
+        status = next((code for kind, code in statuses.items() if isinstance(error, kind)), 422)
         return self._answer(request, status, _sentence(str(error)), fix=error.fix)
 
     async def database(self, request: Request, error: Exception) -> Response:

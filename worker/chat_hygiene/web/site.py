@@ -1,5 +1,6 @@
 """The pages as routes: who asks is let in, the database is asked in a thread, a template shows it; a deed goes back."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -36,6 +37,7 @@ class Site:
     def __init__(self, desk: Desk, door: Door, renderer: Renderer, parts: Sequence[Part]) -> None:
         self._desk, self._door, self._renderer = desk, door, renderer
         self._parts = parts
+        self._signing_in = asyncio.Lock()
 
     def routes(self) -> list[Route]:
         """One for each part, and those of the door."""
@@ -157,9 +159,7 @@ class Site:
         )
         if said is not None:
             self._door.heard(answer)
-        if visitor.new:
-            self._door.keep(answer, visitor.session)
-        return answer
+        return self._known(answer, visitor)
 
     async def _sign_in(self, request: Request) -> Response:
         self._door.check_host(request)
@@ -171,7 +171,10 @@ class Site:
             typed = dict(await self._door.form(request, None))
             address = request.client.host if request.client else ""
             name, token = typed.get("name", ""), typed.pop("secret", "")
-            user = await self._desk.wait(lambda: self._door.sign_in(name, token, address))
+            self._door.check_attempts(address)
+            # One at a time: each takes a thread, memory and a processor for its while.
+            async with self._signing_in:
+                user = await self._desk.wait(lambda: self._door.sign_in(name, token, address))
             if user is not None:
                 answer = _away(_local(typed.get("next", "/")))
                 self._door.open(answer, user)
@@ -195,7 +198,7 @@ class Site:
     async def _zone(self, request: Request) -> Response:
         visitor = self._visitor(request)
         if request.method != "POST":
-            return self._renderer.page(
+            page = self._renderer.page(
                 "zone.html",
                 title="Time zone",
                 form_token=self._door.token(visitor),
@@ -203,10 +206,17 @@ class Site:
                 chosen=zones.chosen(request.cookies).key,
                 back=_local(request.query_params.get("back", "/")),
             )
+            return self._known(page, visitor)
         fields = await self._door.form(request, visitor)
         answer = _away(_local(fields.get("back", "/")))
         if (name := fields.get("zone")) in zones.names():
             answer.set_cookie(zones.COOKIE, quote(name), max_age=365 * 86_400, samesite="strict")
+        return answer
+
+    def _known(self, answer: Response, visitor: Visitor) -> Response:
+        """The answer, with the session that its forms belong to if the browser does not have it yet."""
+        if visitor.new:
+            self._door.keep(answer, visitor.session)
         return answer
 
     def _visitor(self, request: Request) -> Visitor:

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from threading import Lock
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -118,11 +119,14 @@ def users_of(settings: Settings) -> Users | None:
     """
     if settings.web_users_file is not None:
         return Users(settings.web_users_file)
-    if is_loopback(settings.web_host):
+    if not is_loopback(settings.web_host):
+        wide = f"CHAT_HYGIENE_WEB_HOST is {settings.web_host}"
+    elif settings.web_url is not None and not is_loopback(urlsplit(settings.web_url).hostname or ""):
+        wide = f"CHAT_HYGIENE_WEB_URL is {settings.web_url}"
+    else:
         return None
     raise InvalidInputError(
-        f"CHAT_HYGIENE_WEB_HOST is {settings.web_host}, which others can reach, and"
-        " CHAT_HYGIENE_WEB_USERS_FILE is not set",
+        f"{wide}, which others can reach, and CHAT_HYGIENE_WEB_USERS_FILE is not set",
         fix="listen on 127.0.0.1, or name the file with those who may look",
     )
 
