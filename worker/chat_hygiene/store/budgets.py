@@ -76,6 +76,15 @@ def waits(session: Session, device_ids: Collection[int], wanted: int, *, per_min
     return found
 
 
+def left(session: Session, *, per_minute: int) -> dict[int, int]:
+    """Requests that each device may make at once, by its row id."""
+    query = select(devices.c.id, devices.c.tokens, devices.c.tokens_at, _DatabaseNow().label("now"))
+    return {
+        row.id: int(refilled(row.tokens, _seconds(row.tokens_at, row.now), per_minute))
+        for row in session.execute(query)
+    }
+
+
 def burst(per_minute: int) -> float:
     """The size of the bucket, in tokens."""
     return max(_SMALLEST_BURST, per_minute * _BURST_MINUTES)

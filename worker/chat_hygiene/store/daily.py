@@ -2,10 +2,14 @@
 
 from datetime import date
 
+from sqlalchemy import func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from chat_hygiene.store.tables import daily_counts
+from chat_hygiene.store.records import Record, fetch
+from chat_hygiene.store.tables import daily_counts, devices, policies
+
+OUTCOMES = ("deleted", "removed_locally", "already_gone", "failed")
 
 
 def count(session: Session, day: date, policy_id: int, device_id: int, state: str) -> None:
@@ -19,3 +23,34 @@ def count(session: Session, day: date, policy_id: int, device_id: int, state: st
             index_elements=["day", "policy_id", "device_id"], set_={state: daily_counts.c[state] + 1}
         )
     )
+
+
+def by_policy(session: Session, since: date, until: date) -> list[Record]:
+    """`day`, `policy` and its `OUTCOMES` on all numbers, of both days and those between, by day and policy."""
+    query = (
+        select(
+            daily_counts.c.day,
+            policies.c.name.label("policy"),
+            *(func.sum(daily_counts.c[each]).label(each) for each in OUTCOMES),
+        )
+        .join(policies, policies.c.id == daily_counts.c.policy_id)
+        .where(daily_counts.c.day.between(since, until))
+        .group_by(daily_counts.c.day, policies.c.name)
+        .order_by(daily_counts.c.day, policies.c.name)
+    )
+    return fetch(session, query)
+
+
+def rows(session: Session, since: date, until: date) -> list[Record]:
+    """The same by number, too: as `report_v1_deletions_daily` has it."""
+    query = (
+        select(
+            *(daily_counts.c.day, policies.c.name.label("policy"), devices.c.device),
+            *(daily_counts.c[each] for each in OUTCOMES),
+        )
+        .join(policies, policies.c.id == daily_counts.c.policy_id)
+        .join(devices, devices.c.id == daily_counts.c.device_id)
+        .where(daily_counts.c.day.between(since, until))
+        .order_by(daily_counts.c.day, policies.c.name, devices.c.device)
+    )
+    return fetch(session, query)

@@ -58,11 +58,12 @@ _ENDED: Mapping[Kind, str] = {
     Kind.DEBT: "{number}: nothing old is still in WhatsApp",
     Kind.SILENT: "the {part} works again (silent {since} to {ended})",
 }
-_BLOCKED = {
+BLOCKED = {
     "key": "the API refuses our key",
     "plan": "its plan gives no access to its chats",
     "gone": "the account does not know it",
 }
+"""Why a number is blocked."""
 _STALE = {
     (OFFLINE, True): "was never seen online",
     (OFFLINE, False): "not online since {since}",
@@ -97,7 +98,7 @@ def began(incident: Incident, clock: Clock) -> str:
     of, since = incident.detail, clock(incident.opened_at)
     why = ""
     if incident.kind is Kind.BLOCKED:
-        why = _BLOCKED.get(of["why"], "the API refuses it")
+        why = BLOCKED.get(of["why"], "the API refuses it")
     elif incident.kind is Kind.STALE:
         why = _STALE[of["why"], of["never"]].format(since=since)
     elif incident.kind is Kind.SILENT:

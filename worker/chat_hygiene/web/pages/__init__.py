@@ -1,11 +1,26 @@
 """What the page shows and does, noun by noun; the menu has the pages in this order."""
 
 from chat_hygiene.web.page import Part
-from chat_hygiene.web.pages import holds, leaving, overview, stop
+from chat_hygiene.web.pages import (
+    changes,
+    debt,
+    deleted,
+    devices,
+    failures,
+    holds,
+    leaving,
+    overview,
+    stop,
+)
 
 PARTS: tuple[Part, ...] = (
     *overview.PARTS,
     *leaving.PARTS,
+    *failures.PARTS,
+    *debt.PARTS,
+    *devices.PARTS,
+    *deleted.PARTS,
+    *changes.PARTS,
     *holds.PARTS,
     *stop.PARTS,
 )
