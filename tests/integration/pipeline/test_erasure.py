@@ -10,9 +10,11 @@ import pytest
 
 from chat_hygiene import wiring
 from chat_hygiene.core.errors import Exit, SafetyStopError, UsageError
+from chat_hygiene.pipeline import departed
 from chat_hygiene.providers.fake.faults import Fault, On, status
 from chat_hygiene.providers.fake.records import device_record
-from chat_hygiene.store import policies, versions
+from chat_hygiene.settings import JOB_DEADLINE
+from chat_hygiene.store import holds, policies, versions
 from chat_hygiene.wiring import erasing, holding, stopping
 from integration.pipeline.conftest import DEVICE, drained
 from integration.pipeline.erasing import NUMBER, certificate, erase, says, states, stored, told
@@ -99,7 +101,10 @@ def test_what_comes_to_keep_it_after_the_request_stops_it_at_the_gate(rig, claus
     if clause == "hold":
         stop(rig)
         erase(rig)
-        hold(rig, chat=NUMBER)
+        # As if whoever placed it was killed before the queue was cleaned up: only the gate is left.
+        with rig.ledger() as ledger, ledger.context.sessions.begin() as session:
+            (target,) = holding.aim(ledger, chat=NUMBER, on=None).targets
+            holds.place(session, target, reason="case 7", until=None, now=ledger.now(), actor="tester")
         start(rig)
     else:
         # The fresh read shows what no sync has seen.
@@ -110,6 +115,7 @@ def test_what_comes_to_keep_it_after_the_request_stops_it_at_the_gate(rig, claus
     drained(rig)
     assert rig.deleted() == []
     assert rig.states() == {"cancelled": 1}
+    assert told(rig, "job.cancelled") == [{"clause": clause}]
     assert told(rig, "erasure.done") == []
 
 
@@ -183,6 +189,24 @@ def test_what_whatsapp_refuses_goes_from_here_and_is_owed_until_it_is_proven(rig
     settled = says(certificate(rig))
     assert (settled["outcome"]["state"], settled["debt"]["state"]) == ("removed_locally", "settled")
     assert "id is kept" not in settled["tables"]["words"]
+
+
+def test_of_a_number_that_left_the_account_what_is_here_goes_and_the_platform_is_said_not_to_know(rig):
+    rig.world.add_device(device_record(OTHER, alias="Sales"))
+    rig.chat(1, **PERSONAL)
+    rig.sync()
+    rig.world.set_session(DEVICE, "offline")
+    assert states(erase(rig)) == ["queued"]
+    rig.world.devices.pop(DEVICE)
+    listed(rig)
+    rig.offset += JOB_DEADLINE + timedelta(hours=1)
+    listed(rig)
+    with rig.ledger() as ledger:
+        assert departed.run(ledger.context, now=ledger.now()) == 1
+    assert "Ada" not in stored(rig)
+    found = says(certificate(rig))
+    assert (found["outcome"]["state"], found["platform"]["state"]) == ("removed_locally", "unreachable")
+    assert "still in WhatsApp" in found["whatsapp"]["words"]
 
 
 def test_killed_between_its_call_and_its_outcome_it_is_finished_by_a_worker_once(rig):

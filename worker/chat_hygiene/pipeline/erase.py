@@ -91,7 +91,7 @@ def run(context: Context, refs: Sequence[str], *, because: str, ticket: str, now
             stored.version,
             mode=ON_REQUEST.mode,
             trigger="manual",
-            slot=now,
+            slot=erasures.slot(session, policy_id, now=now),
             now=now,
             by=context.actor,
         )

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -66,6 +66,13 @@ def policy_row(session: Session, *, now: datetime, actor: str) -> int:
         session.execute(insert(policy_versions).values(version))
     policies.lock(session, policy_id)
     return policy_id
+
+
+def slot(session: Session, policy_id: int, *, now: datetime) -> datetime:
+    """The slot of a request's run: now, or just after that of the one before if both came in one instant."""
+    query = select(func.max(policy_runs.c.scheduled_for)).where(policy_runs.c.policy_id == policy_id)
+    last: datetime | None = session.execute(query).scalar_one()
+    return now if last is None or last < now else last + timedelta(microseconds=1)
 
 
 def lock(session: Session, chat_ids: Sequence[int]) -> None:
