@@ -147,7 +147,7 @@ def test_a_keep_policy_that_cannot_be_read_deletes_nothing(table):
     table.number()
     table.chat(1)
     report = table.evaluate(table.due_run())
-    assert (report.state, report.reason) == ("failed", "error: ValidationError")
+    assert (report.state, report.reason) == ("failed", "unreadable policy")
     assert table.sql("select id from jobs") == []
 
 

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from chat_hygiene.cli import start
 from chat_hygiene.cli.output import JsonOption, Output, YesOption, count, name_of
-from chat_hygiene.cli.policy import FileArgument, does, read
+from chat_hygiene.cli.policy import FileArgument, does, read, warn_unreadable
 
 if TYPE_CHECKING:
     from chat_hygiene.pipeline.effects import Effect, Reach
@@ -49,6 +49,8 @@ def apply(
         if not as_json:
             for each in look.effects:
                 show(output, each)
+            named = {each.name for each in policies}
+            warn_unreadable(output, [each for each in wiring.unreadable(ledger) if each.policy not in named])
         _ask(output, look.effects, yes=yes)
         stored = wiring.apply(ledger, policies, prune=prune, seen=look, because=reason, now=ledger.now())
     if as_json:

@@ -72,6 +72,7 @@ def _store(settings: "Settings") -> "Generator[Check, None, Sequence[StoredPolic
             yield from keys.checks(ledger)
             verdict = wiring.verify_audit(ledger)
             stored = [each for each, _ in wiring.policies(ledger)]
+            unreadable = wiring.unreadable(ledger)
             now = ledger.now()
             standing = wiring.standing(ledger, now=now)
     except HygieneError as error:
@@ -83,6 +84,8 @@ def _store(settings: "Settings") -> "Generator[Check, None, Sequence[StoredPolic
     else:
         fix = "keep the database as it is, and compare it with a backup or an export"
         yield Check("audit", False, f"does not verify: {verdict.problem}", fix, Exit.AUDIT_BROKEN)
+    for each in unreadable:
+        yield Check("policy", False, str(each), each.fix, each.exit_code)
     yield _worker(standing.health)
     yield from undone.checks(standing, settings, now)
     return stored

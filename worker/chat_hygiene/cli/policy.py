@@ -1,6 +1,6 @@
 """`policy`: the documents that say which chats leave, checked, stored and shown."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +12,7 @@ from chat_hygiene.cli.output import JsonOption, Output, count, instant
 from chat_hygiene.core.errors import InvalidInputError, UsageError
 
 if TYPE_CHECKING:
+    from chat_hygiene.core.errors import UnreadablePolicyError
     from chat_hygiene.store.policies import StoredPolicy
     from chat_hygiene.wiring import Ledger
     from chat_policies import Policy
@@ -71,9 +72,10 @@ def list_(as_json: JsonOption = False) -> None:
 
     output = Output(as_json=as_json)
     with wiring.open_ledger(settings) as ledger:
-        rows = wiring.policies(ledger)
+        rows, unreadable = wiring.policies(ledger), wiring.unreadable(ledger)
     if as_json:
-        output.document("policy.list", policies=[_document(each, run) for each, run in rows])
+        documents = [_document(each, run) for each, run in rows]
+        output.document("policy.list", policies=documents, unreadable=[each.policy for each in unreadable])
         return
     for each, run in rows:
         name, policy = Text(each.policy.name, style="bold"), each.policy
@@ -88,7 +90,8 @@ def list_(as_json: JsonOption = False) -> None:
             state += f"{upcoming}, {last}"
         output.line(name, f": {state}")
         output.line(f"    {policy.words()}")
-    if not rows:
+    warn_unreadable(output, unreadable)
+    if not (rows or unreadable):
         output.say("no policy is stored: chat-hygiene policy apply FILE stores some")
 
 
@@ -163,6 +166,12 @@ def named(ledger: "Ledger", what: str | None) -> "list[Policy]":
         return [each.policy for each in wiring.to_run(ledger, [what])]
     stored = (each for each, _ in wiring.policies(ledger))
     return [each.policy for each in stored if each.policy.action == "delete" and each.state == "active"]
+
+
+def warn_unreadable(output: Output, unreadable: "Sequence[UnreadablePolicyError]") -> None:
+    """Names the policies that are left out because this program cannot read them."""
+    for each in unreadable:
+        output.warn(f"{each}: {each.fix}")
 
 
 def does(policy: "Policy") -> str:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from chat_hygiene.cli import start
 from chat_hygiene.cli.output import JsonOption, Output, count, instant
-from chat_hygiene.cli.policy import does
+from chat_hygiene.cli.policy import does, warn_unreadable
 
 if TYPE_CHECKING:
     from chat_hygiene.wiring.planning import Planned, Timetable
@@ -42,6 +42,7 @@ def schedule(
         now = ledger.now()
         until = now + timedelta(days=days)
         table = planning.timetable(ledger, names or [], now=now, until=until)
+        unreadable = [] if names else wiring.unreadable(ledger)
     if as_json:
         output.document("schedule", **_document(table, now, until))
         return
@@ -49,6 +50,7 @@ def schedule(
         if position:
             output.line()
         _show(output, each, days)
+    warn_unreadable(output, unreadable)
     _warn(output, table)
 
 

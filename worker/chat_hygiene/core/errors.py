@@ -46,6 +46,24 @@ class UsageError(HygieneError):
     exit_code = Exit.USAGE
 
 
+class UnreadablePolicyError(HygieneError):
+    """A stored policy is not of this program's form: a newer one stored it. What it says nobody here knows.
+
+    `keeps`: it may say that chats stay, so that nothing may be deleted meanwhile.
+    """
+
+    exit_code = Exit.INVALID
+
+    def __init__(self, policy: str, version: int, *, keeps: bool) -> None:
+        rest = ": while it keeps chats that nobody here knows, nothing may be deleted" if keeps else ""
+        super().__init__(
+            f"{policy}, version {version}, was stored by a newer program, and this one cannot read it{rest}",
+            fix="use that program, or apply a file that says this policy anew",
+        )
+        self.policy = policy
+        self.keeps = keeps
+
+
 class SafetyStopError(HygieneError):
     """A brake, a stop, stale data, or a plan out of date."""
 

@@ -7,11 +7,10 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from pydantic import ValidationError
 from sqlalchemy import and_, not_
 from sqlalchemy.orm import Session
 
-from chat_hygiene.core.errors import SafetyStopError, UsageError
+from chat_hygiene.core.errors import SafetyStopError, UnreadablePolicyError, UsageError
 from chat_hygiene.core.reasons import Reason
 from chat_hygiene.pipeline import concluding, listed, rules
 from chat_hygiene.pipeline.context import Context
@@ -158,10 +157,8 @@ def _evaluation(context: Context, session: Session, run: Pending, *, now: dateti
     try:
         stored = policies.load_by_id(session, run.policy_id)
         compiled = rules.clauses(session, stored.policy, context.settings, now=now)
-    except ValidationError:
-        raise SafetyStopError(
-            f"{run.policy}, or a keep-policy, is of a newer program: this one cannot read it"
-        ) from None
+    except UnreadablePolicyError as error:
+        raise SafetyStopError(str(error), fix=error.fix) from None
     except UnknownDeviceError as error:
         raise SafetyStopError(str(error), fix="nothing was changed; correct the policy, or sync") from None
     if stored.version != run.version:

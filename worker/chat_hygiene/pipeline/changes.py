@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from chat_hygiene.core.errors import UnreadablePolicyError
 from chat_hygiene.core.events import Event
 from chat_hygiene.core.reasons import Reason
 from chat_hygiene.core.states import JobEvent
@@ -79,7 +80,7 @@ def pause(context: Context, session: Session, head: Head, *, now: datetime, beca
 def resume(context: Context, session: Session, head: Head, *, now: datetime, because: str) -> None:
     """A paused policy goes on with its next slot; those that came meanwhile are recorded as not run.
 
-    Raises pydantic.ValidationError when this program cannot read the policy.
+    Raises UnreadablePolicyError.
     """
     switches.shut_gate(session)
     policies.lock(session, head.id)
@@ -127,7 +128,7 @@ def _settle(context: Context, session: Session, stored: StoredPolicy, *, now: da
         return
     try:
         compiled = rules.clauses(session, policy, context.settings, now=now)
-    except UnknownDeviceError:
+    except (UnknownDeviceError, UnreadablePolicyError):
         return  # the gate lets none of its jobs go
     gone = candidates.stopped_matching(session, stored.id, compiled.clauses, now=now)
     _cancel(context, session, gone, now=now)

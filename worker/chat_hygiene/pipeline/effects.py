@@ -80,12 +80,22 @@ def run(
 ) -> Look:
     """Each policy of a file in its order, then those it retires, then those that other keep-policies judge.
 
-    Raises chat_policies.UnknownDeviceError when numbers are stored and a policy of the file names one that is not.
+    Raises chat_policies.UnknownDeviceError when numbers are stored and a policy of the file names one that is not, and
+    UnreadablePolicyError while a keep-policy that the file does not say anew cannot be read.
     """
     changes = versions.compare(session, wanted, prune=prune)
-    before = sorted(policies.keeps(session), key=lambda policy: policy.name)
+    names = {policy.name for policy in wanted}
+    blind = [each for each in policies.unreadable(session) if each.keeps]
+    for each in blind:
+        if each.policy not in names:
+            raise each
+    before = [
+        each.policy
+        for each in policies.load(session)
+        if each.state == "active" and each.policy.action == "keep"
+    ]
     after = _keeps(before, changes)
-    if judged_anew := before != after:
+    if judged_anew := bool(blind) or before != after:
         named = {change.policy.name for change in changes}
         changes += [
             Change("unchanged", each.policy, each.policy, each.version, each.state)
@@ -93,14 +103,15 @@ def run(
             if each.policy.name not in named and deletes(each.policy)
         ]
     known = bool(devices.names(session))
-    names = {policy.name for policy in wanted}
 
     def reach(change: Change) -> Reach | None:
         unasked = change.what == "unchanged" and not judged_anew
         if not known or unasked or change.what == "retired" or change.policy.action == "keep":
             return None
         try:
-            return _reach(session, change, settings, before, after, now=now)
+            # While a keep-policy cannot be read nothing goes.
+            so_far = false() if blind else _matches(session, change.before, settings, before, now=now)
+            return _reach(session, change, settings, so_far, after, now=now)
         except UnknownDeviceError as error:
             if error.policy in names:
                 raise
@@ -129,13 +140,12 @@ def _reach(
     session: Session,
     change: Change,
     settings: Settings,
-    keeps_before: Sequence[Policy],
-    keeps_after: Sequence[Policy],
+    so_far: ColumnElement[bool],
+    keeps: Sequence[Policy],
     *,
     now: datetime,
 ) -> Reach:
-    compiled = rules.clauses(session, change.policy, settings, now=now, keeps=keeps_after)
-    so_far = _matches(session, change.before, settings, keeps_before, now=now)
+    compiled = rules.clauses(session, change.policy, settings, now=now, keeps=keeps)
     more = and_(compiled.matches(), not_(so_far))
     extra = candidates.by_device(session, more)
     population = candidates.by_device(session, brakes.population(compiled))

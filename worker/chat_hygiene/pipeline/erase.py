@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
-from chat_hygiene.core.errors import SafetyStopError
+from chat_hygiene.core.errors import SafetyStopError, UnreadablePolicyError
 from chat_hygiene.core.events import Event
 from chat_hygiene.core.reasons import Reason
 from chat_hygiene.core.states import EFFECTIVE_STATES, JobEvent, JobState
@@ -225,9 +224,8 @@ def _kept(context: Context, session: Session, row: Record, now: datetime) -> lis
     except UnknownDeviceError as error:
         fix = "correct that policy with chat-hygiene policy apply, or run chat-hygiene sync"
         return [Obstacle(row, f"a keep-policy cannot be asked: {error}", fix)]
-    except ValidationError:
-        fix = "look whether a newer program is at work on this database"
-        return [Obstacle(row, "a keep-policy cannot be read by this program", fix)]
+    except UnreadablePolicyError as error:
+        return [Obstacle(row, str(error), error.fix)]
     query = compiled.explain(chat_rows).where(chat_rows.c.id == row["id"])
     verdicts = compiled.read_explain(session.execute(query).one())
     # What is not known now is asked again at the gate, of what is read then.

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from chat_hygiene.core.errors import DatabaseError, SafetyStopError
+from chat_hygiene.core.errors import DatabaseError, SafetyStopError, UnreadablePolicyError
 from chat_hygiene.core.reasons import Reason
 from chat_hygiene.pipeline import concluding, readiness
 from chat_hygiene.pipeline.context import Context
@@ -91,6 +91,9 @@ def scheduled(context: Context, run_id: int, *, now: datetime) -> Report | None:
             raise
         reason = Reason.DATABASE.value
         _log.exception("a run could not be evaluated for as long as its data may be old", run=run_id)
+    except UnreadablePolicyError as error:
+        reason = Reason.UNREADABLE.value
+        _log.warning("a run could not be evaluated", run=run_id, because=str(error))
     except Exception as error:  # noqa: BLE001 - tried again it would only fail again
         reason = f"error: {type(error).__name__}"
         _log.exception("a run could not be evaluated", run=run_id)

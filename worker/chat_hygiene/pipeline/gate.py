@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.decisions import Intent
+from chat_hygiene.core.errors import UnreadablePolicyError
 from chat_hygiene.core.facts import ChatFacts
 from chat_hygiene.core.states import JobEvent
 from chat_hygiene.pipeline import rules
@@ -77,7 +77,7 @@ def run(context: Context, job: Job, facts: ChatFacts, *, read_at: datetime, now:
                 verdict, version = _verdict(
                     context, session, job, not_before=row.not_before, read_at=read_at, now=now
                 )
-            except ValidationError:
+            except UnreadablePolicyError:
                 # The job's policy or a keep-policy, perhaps of a newer program: what it says nobody here knows.
                 verdict = _Wait("unreadable policy", now + UNREADABLE)
 

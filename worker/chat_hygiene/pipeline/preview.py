@@ -107,7 +107,7 @@ def run(
     names = {policy.name for policy in wanted}
     keeps = [policy for policy in policies.keeps(session) if policy.name not in names]
     keeps += [policy for policy in wanted if policy.action == "keep"]
-    stored = {each.policy.name: each for each in policies.load(session, sorted(names))}
+    stored = {each.policy.name: each for each in policies.load(session) if each.policy.name in names}
     previews = []
     for policy in (each for each in wanted if each.action == "delete"):
         compiled = rules.clauses(session, policy, settings, now=moment, keeps=keeps)

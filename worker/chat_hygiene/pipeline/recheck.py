@@ -7,10 +7,10 @@ matches again later begins anew.
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
-from pydantic import ValidationError
 from sqlalchemy import ColumnElement, and_, literal
 from sqlalchemy.orm import Session
 
+from chat_hygiene.core.errors import UnreadablePolicyError
 from chat_hygiene.core.states import JobEvent
 from chat_hygiene.pipeline import rules
 from chat_hygiene.pipeline.context import Context
@@ -85,7 +85,7 @@ def _compiled(context: Context, session: Session, policy_id: int, *, now: dateti
         if not stored.enforces:
             return None
         return rules.clauses(session, stored.policy, context.settings, now=now)
-    except (ValidationError, UnknownDeviceError):
+    except (UnreadablePolicyError, UnknownDeviceError):
         return None
 
 

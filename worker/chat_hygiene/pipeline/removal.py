@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from pydantic import ValidationError
 from structlog.contextvars import bound_contextvars
 
 from chat_hygiene.core.decisions import (
@@ -29,6 +28,7 @@ from chat_hygiene.core.decisions import (
     sight,
     unreadable,
 )
+from chat_hygiene.core.errors import UnreadablePolicyError
 from chat_hygiene.core.states import JobEvent
 from chat_hygiene.pipeline import gate
 from chat_hygiene.pipeline.calls import Answered, Calls, DeviceFaultError, UnreadableError
@@ -150,7 +150,7 @@ def _past(context: Context, job: Job, *, online: bool = False) -> Past:
     with reading(context.sessions) as session:
         (device,) = devices.load(session, [job.device_id])
         # A policy that this program cannot read allows nothing.
-        with suppress(ValidationError):
+        with suppress(UnreadablePolicyError):
             options = policies.load_by_id(session, job.policy_id).policy.delete
     # While its number was away, or nobody looked, the chat did not fail.
     failing = job.first_failed_at and device.online_since and max(job.first_failed_at, device.online_since)

@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import true
 from sqlalchemy.orm import Session
 
+from chat_hygiene.core.errors import UnreadablePolicyError
 from chat_hygiene.core.events import Event
 from chat_hygiene.core.reasons import Reason
 from chat_hygiene.pipeline import approval, outlook, purge, readiness
@@ -193,7 +194,7 @@ def _ask_for_syncs(context: Context, *, now: datetime) -> None:
         for run in runs.waiting(session):
             try:
                 policy = policies.load_by_id(session, run.policy_id).policy
-            except ValueError:  # its evaluation says so
+            except UnreadablePolicyError:  # its evaluation says so
                 continue
             for device in readiness.awaited(session, policy, settings, since=run.started_at, now=now):
                 # One that was never swept is due as it is.

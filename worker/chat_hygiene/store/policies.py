@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from sqlalchemy import RowMapping, Select, and_, select, update
 from sqlalchemy.orm import Session
 
+from chat_hygiene.core.errors import UnreadablePolicyError
 from chat_hygiene.store.tables import policies, policy_versions
 from chat_policies import DeleteOptions, Policy
 from chat_policies.rules import Rules
@@ -50,25 +51,36 @@ class StoredPolicy:
 
 
 def load(session: Session, names: Sequence[str] | None = None) -> list[StoredPolicy]:
-    """Policies that are not retired, with their current version, by name."""
-    query = _current().where(WRITTEN, policies.c.state != "retired").order_by(policies.c.name)
+    """Policies that are not retired, with their current version, by name.
+
+    Of all, those that this program cannot read are left out: `unreadable` tells them. Raises UnreadablePolicyError for one
+    of those named.
+    """
+    query = _in_use()
     if names is not None:
-        query = query.where(policies.c.name.in_(names))
-    return _read(session, query)
+        return _read(session, query.where(policies.c.name.in_(names)))
+    return _readable(session, query)
+
+
+def unreadable(session: Session) -> list[UnreadablePolicyError]:
+    """What is to be told of each policy that is not retired and that this program cannot read, by name."""
+    found = []
+    for row in session.execute(_in_use()).mappings():
+        try:
+            _stored(row)
+        except UnreadablePolicyError as error:
+            found.append(error)
+    return found
 
 
 def enforcing(session: Session) -> list[StoredPolicy]:
     """Those whose matches are deleted. One that this program cannot read is left out, and keeps no other waiting."""
-    query = _current().where(WRITTEN, policies.c.state == "active", policies.c.action == "delete")
-    found = []
-    for row in session.execute(query.order_by(policies.c.name)).mappings():
-        with suppress(ValidationError):
-            found.append(_stored(row))
-    return [each for each in found if each.enforces]
+    query = _in_use().where(policies.c.state == "active", policies.c.action == "delete")
+    return [each for each in _readable(session, query) if each.enforces]
 
 
 def load_by_id(session: Session, policy_id: int) -> StoredPolicy:
-    """One policy with its current version, retired or not."""
+    """One policy with its current version, retired or not. Raises UnreadablePolicyError."""
     (found,) = _read(session, _current().where(policies.c.id == policy_id))
     return found
 
@@ -82,6 +94,18 @@ def _current() -> Select[Any]:
     )
 
 
+def _in_use() -> Select[Any]:
+    return _current().where(WRITTEN, policies.c.state != "retired").order_by(policies.c.name)
+
+
+def _readable(session: Session, query: Select[Any]) -> list[StoredPolicy]:
+    found = []
+    for row in session.execute(query).mappings():
+        with suppress(UnreadablePolicyError):
+            found.append(_stored(row))
+    return found
+
+
 def _read(session: Session, query: Select[Any]) -> list[StoredPolicy]:
     return [_stored(row) for row in session.execute(query).mappings()]
 
@@ -91,19 +115,26 @@ def _stored(row: RowMapping) -> StoredPolicy:
         id=row[policies.c.id],
         version=row[policies.c.version],
         state=row[policies.c.state],
-        policy=_policy(row[policies.c.name], row[policy_versions.c.document]),
+        policy=_policy(row),
         next_run_at=row[policies.c.next_run_at],
         created_by=row[policy_versions.c.created_by],
         created_at=row[policy_versions.c.created_at],
     )
 
 
-def _policy(name: str, document: dict[str, Any]) -> Policy:
-    return ON_REQUEST if name == ON_REQUEST.name else Policy.from_document(document)
+def _policy(row: RowMapping) -> Policy:
+    name = row[policies.c.name]
+    if name == ON_REQUEST.name:
+        return ON_REQUEST
+    try:
+        return Policy.from_document(row[policy_versions.c.document])
+    except ValidationError:
+        keeps = row[policies.c.action] == "keep" and row[policies.c.state] == "active"
+        raise UnreadablePolicyError(name, row[policies.c.version], keeps=keeps) from None
 
 
 def keeps(session: Session) -> list[Policy]:
-    """Every active keep-policy. Raises pydantic.ValidationError when one cannot be read: then nothing may be deleted."""
+    """Every active keep-policy. Raises UnreadablePolicyError when one cannot be read: then nothing may be deleted."""
     query = _current().where(policies.c.state == "active", policies.c.action == "keep")
     return [stored.policy for stored in _read(session, query.order_by(policies.c.name))]
 

@@ -29,7 +29,10 @@ _STATES = {
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a file says of one policy, against what is stored. `retired`: it no longer names it; `policy` is what it was."""
+    """What a file says of one policy, against what is stored. `retired`: it no longer names it; `policy` is what it was.
+
+    `before` is None also of one that this program cannot read; `from_version` tells that from a new one.
+    """
 
     what: Literal["new", "changed", "unchanged", "retired"]
     policy: Policy
@@ -81,12 +84,18 @@ def basis(session: Session) -> frozenset[tuple[str, int, str]]:
 
 
 def compare(session: Session, wanted: Sequence[Policy], *, prune: bool = False) -> list[Change]:
-    """One change per policy of a file, in the file's order; with `prune`, then those stored that it does not name."""
+    """One change per policy of a file, in the file's order; with `prune`, then those stored that it does not name.
+
+    One that this program cannot read stays as it is unless the file says it anew.
+    """
     stored = {each.policy.name: each for each in policies.load(session)}
+    unreadable = look(session, [each.policy for each in policies.unreadable(session)])
     found = []
     for policy in wanted:
         old = stored.pop(policy.name, None)
-        if old is None:
+        if (head := unreadable.get(policy.name)) is not None:
+            found.append(Change("changed", policy, None, head.version, head.state))
+        elif old is None:
             found.append(Change("new", policy, None, None))
         else:
             same = old.policy.to_document() == policy.to_document()
@@ -126,7 +135,7 @@ def store(
         ).scalar_one()
     else:
         policy_id, version = known.id, known.version + 1
-        if change.before is not None:
+        if change.from_version is not None:
             del head["state"]
         session.execute(update(heads).where(heads.c.id == policy_id).values(version=version, **head))
     session.execute(

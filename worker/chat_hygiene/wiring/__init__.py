@@ -12,6 +12,7 @@ from chat_hygiene.wiring.looking import (
     jobs,
     policies,
     preview,
+    unreadable,
 )
 from chat_hygiene.wiring.operating import cancel_jobs, look_at_debts, retry_debts, retry_jobs, write_off
 from chat_hygiene.wiring.plans import check_plan, load_plan, make_plan, save_plan
@@ -69,6 +70,7 @@ __all__ = [
     "thaw",
     "to_run",
     "undercut",
+    "unreadable",
     "upgrade_schema",
     "verify_audit",
     "write_off",

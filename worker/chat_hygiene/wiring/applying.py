@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.errors import SafetyStopError, UsageError
@@ -79,14 +78,8 @@ def pause(ledger: Ledger, names: Sequence[str], *, because: str, now: datetime) 
 
 
 def resume(ledger: Ledger, names: Sequence[str], *, because: str, now: datetime) -> list[str]:
-    """Lets these policies go on; returns those that were paused. Raises UsageError, with nothing done, for an unknown name."""
-    try:
-        return _turn(ledger, names, "paused", changes.resume, because=because, now=now)
-    except ValidationError:
-        raise UsageError(
-            "a policy among them was stored by a newer program, and this one cannot read it",
-            fix="resume it with that one, or apply a file that says it anew",
-        ) from None
+    """Lets these policies go on; returns those that were paused. Raises UsageError or UnreadablePolicyError, with nothing done."""
+    return _turn(ledger, names, "paused", changes.resume, because=because, now=now)
 
 
 @dataclass(frozen=True, slots=True)

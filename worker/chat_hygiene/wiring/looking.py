@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from chat_hygiene.core.errors import UnreadablePolicyError
 from chat_hygiene.pipeline import explain as explaining
 from chat_hygiene.pipeline import preview as previewing
 from chat_hygiene.store import audit, runs
@@ -16,9 +17,18 @@ from chat_policies import Policy
 
 
 def policies(ledger: Ledger, names: Sequence[str] | None = None) -> list[tuple[StoredPolicy, Record | None]]:
-    """Stored policies by name, each with its newest run."""
+    """Stored policies by name, each with its newest run; of all, without those that are `unreadable`.
+
+    Raises UnreadablePolicyError for one of those named.
+    """
     with ledger.reading() as session:
         return [(each, runs.last(session, each.id)) for each in stored_policies.load(session, names)]
+
+
+def unreadable(ledger: Ledger) -> list[UnreadablePolicyError]:
+    """What is to be told of each stored policy that this program cannot read."""
+    with ledger.reading() as session:
+        return stored_policies.unreadable(session)
 
 
 def preview(

@@ -78,8 +78,12 @@ def sync_once(ledger: Ledger, *, full: bool, watcher: Watcher) -> sync.Report:
 
 
 def to_run(ledger: Ledger, names: Sequence[str]) -> list[StoredPolicy]:
-    """The policies that a `run` of these names takes: all enforcing ones unless named. Raises UsageError."""
+    """The policies that a `run` of these names takes: all enforcing ones unless named.
+
+    Raises UsageError for a name that is none of them, and UnreadablePolicyError.
+    """
     with ledger.reading() as session:
+        policies.load(session, names)  # one that cannot be read is told of, and not said to be missing
         stored = [each for each in policies.load(session) if each.policy.action == "delete"]
     if not names:
         return [each for each in stored if each.enforces]
