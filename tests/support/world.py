@@ -42,7 +42,14 @@ def fill(sessions: sessionmaker[Session]) -> None:
             paused_until=NOW,
             blocked_reason="plan",
         )
-        document = {"mode": "enforce", "schedule": "0 3 * * *", "timezone": "Europe/Madrid"}
+        when = {"resolved_for": "30d"}
+        documents = {
+            "delete": {
+                "name": "resolved-30d", "when": when, "mode": "enforce", "schedule": "0 3 * * *",
+                "timezone": "Europe/Madrid", "delete": {"from_whatsapp": True},
+            },
+            "keep": {"name": "keep-contracts", "action": "keep", "when": {"labels": ["contract"]}},
+        }  # fmt: skip
         for number, (name, action) in enumerate([("resolved-30d", "delete"), ("keep-contracts", "keep")], 1):
             add(
                 policies,
@@ -57,7 +64,7 @@ def fill(sessions: sessionmaker[Session]) -> None:
             for version in (1, 2):
                 add(
                     policy_versions, policy_id=number, version=version, created_by="ana", created_at=NOW,
-                    document=document if action == "delete" else {}, rule=RULE,
+                    document=documents[action], rule=RULE,
                 )  # fmt: skip
         run = {"policy_id": 1, "version": 2, "trigger": "schedule", "mode": "enforce", "requested_by": "ana"}
         add(

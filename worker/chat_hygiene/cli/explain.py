@@ -1,12 +1,13 @@
 """`explain`: why one chat goes, stays or went."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from chat_hygiene.cli import fate, start
+from chat_hygiene.cli import start
 from chat_hygiene.cli.audit import event_document, event_table
 from chat_hygiene.cli.jobs import job_document
 from chat_hygiene.cli.naming import ChatArgument, NumbersOption, numbered, numbers
@@ -15,7 +16,7 @@ from chat_hygiene.core.errors import UsageError
 
 if TYPE_CHECKING:
     from chat_hygiene.pipeline.explain import PolicyVerdict, Report
-    from chat_policies import Verdict
+    from chat_hygiene.store.records import Record
 
 
 def explain(chat: ChatArgument, show_numbers: NumbersOption = False, as_json: JsonOption = False) -> None:
@@ -47,6 +48,8 @@ def explain(chat: ChatArgument, show_numbers: NumbersOption = False, as_json: Js
 
 
 def _show(output: Output, report: "Report", now: datetime, full: Mapping[str, str]) -> None:
+    from chat_hygiene.wiring import clauses, fates
+
     chat, device = report.chat, report.device
     output.line(
         Text(full.get(chat["chat_ref"], chat["chat_hint"]), style="bold"),
@@ -54,22 +57,26 @@ def _show(output: Output, report: "Report", now: datetime, full: Mapping[str, st
     )
     stale = "" if report.fresh else "; its number's data is too old to delete by: sync first"
     output.line(f"  {_state(report)}; its facts were read {span(now - chat['synced_at'])} ago{stale}")
-    for line in (*fate.holds(report, now), *fate.debts(report, now)):
-        output.line("  ", line)
+    for told in (*fates.holds(report, now), *fates.debts(report, now)):
+        output.line("  ", _text(told))
     if report.stop is not None:
         output.line(f"  all deleting is stopped by {report.stop.actor} since {instant(report.stop.at)}")
-    for each in sorted(report.policies, key=_quiet):
-        says, *more = fate.of(each, now)
+    for each in sorted(report.policies, key=fates.quiet):
+        says, *more = map(_text, fates.of(each, now))
         output.line(Text(each.stored.policy.name, style="bold"), f": {says}")
         for line in more:
             output.line(f"  {line}")
-        passed = [verdict for verdict in each.verdicts if _is_scope(verdict) and _lets_go(verdict)]
+        passed = [
+            verdict for verdict in each.verdicts if clauses.is_scope(verdict) and clauses.lets_go(verdict)
+        ]
         if passed:
-            output.line("  ", mark(True), f" {', '.join(map(_words, passed))}")
+            output.line("  ", mark(True), f" {', '.join(map(clauses.words, passed))}")
         for verdict in each.verdicts:
             # What every chat has to be is told, with what was seen, only of a chat that is not.
             if verdict not in passed:
-                output.line("  ", mark(_lets_go(verdict)), f" {_words(verdict)}{_seen(verdict, now)}")
+                facts = clauses.seen(verdict, now)
+                shown = f" {clauses.words(verdict)}{f' ({facts})' if facts else ''}"
+                output.line("  ", mark(clauses.lets_go(verdict)), shown)
     if not report.policies:
         output.line("  no policy that deletes is stored")
     if report.events:
@@ -85,55 +92,8 @@ def _state(report: "Report") -> str:
     return f"{chat['status'] or 'status not known'}"
 
 
-def _quiet(each: "PolicyVerdict") -> tuple[bool, bool, bool]:
-    # First what is going to happen, then what would, then what will not.
-    return (each.queued is None and each.withheld is None, not each.stored.enforces, not each.matches)
-
-
-def _is_scope(verdict: "Verdict") -> bool:
-    return verdict.clause.name.startswith("scope.")
-
-
-def _lets_go(verdict: "Verdict") -> bool | None:
-    return None if verdict.value is None else verdict.value is verdict.clause.wanted
-
-
-def _words(verdict: "Verdict") -> str:
-    return verdict.clause.words if verdict.clause.wanted else f"not {verdict.clause.words}"
-
-
-def _seen(verdict: "Verdict", now: datetime) -> str:
-    seen = [f"{_fact(fact)} {_value(value, now)}" for fact, value in _facts(verdict).items()]
-    return f" ({', '.join(seen)})" if seen else ""
-
-
-def _fact(column: str) -> str:
-    return column.removesuffix("_at").replace("_", " ")
-
-
-def _facts(verdict: "Verdict") -> dict[str, Any]:
-    # Every fact that is text was typed or made elsewhere, and the chat's id is a phone number.
-    return {fact: _masked(value) for fact, value in verdict.facts.items() if fact != "wid"}
-
-
-def _masked(value: Any) -> Any:  # noqa: ANN401 - a fact
-    from chat_hygiene.store.pseudonyms import mask_numbers
-
-    if isinstance(value, list):
-        return [_masked(each) for each in value]
-    return mask_numbers(value) if isinstance(value, str) else value
-
-
-def _value(value: object, now: datetime) -> str:
-    if value is None:
-        return "not known"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, datetime):
-        return f"{span(now - value)} ago" if value <= now else f"in {span(value - now)}"
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "none"
-    return str(value)
+def _text(line: Sequence[str | datetime]) -> str:
+    return "".join(part if isinstance(part, str) else instant(part) for part in line)
 
 
 def _document(report: "Report") -> dict[str, Any]:
@@ -148,7 +108,7 @@ def _document(report: "Report") -> dict[str, Any]:
         "missing_since": chat["missing_since"],
         "fresh": report.fresh,
         "stopped": report.stop is not None,
-        "holds": [fate.hold_document(row) for row in report.holds],
+        "holds": [_hold(row) for row in report.holds],
         "policies": [_policy(each) for each in report.policies],
         "jobs": [job_document(row) for row in report.jobs],
         "events": [event_document(row) for row in report.events],
@@ -156,6 +116,8 @@ def _document(report: "Report") -> dict[str, Any]:
 
 
 def _policy(each: "PolicyVerdict") -> dict[str, Any]:
+    from chat_hygiene.wiring import clauses
+
     return {
         "policy": each.stored.policy.name,
         "version": each.stored.version,
@@ -165,15 +127,32 @@ def _policy(each: "PolicyVerdict") -> dict[str, Any]:
         "problem": each.problem,
         "fresh": each.fresh,
         "waits_for_its_number_no_longer": each.given_up,
-        **fate.document(each),
+        **_fate(each),
         "clauses": [
             {
                 "name": verdict.clause.name,
                 "words": verdict.clause.words,
                 "value": verdict.value,
-                "lets_go": _lets_go(verdict),
-                "seen": _facts(verdict),
+                "lets_go": clauses.lets_go(verdict),
+                "seen": clauses.facts(verdict),
             }
             for verdict in each.verdicts
         ],
+    }
+
+
+def _hold(row: "Record") -> dict[str, Any]:
+    # Without its reason, which is free text.
+    fields = ("id", "scope", "label", "held_by", "placed_at", "until")
+    return {name: row[name] for name in fields} | {"device": row["device"]}
+
+
+def _fate(each: "PolicyVerdict") -> dict[str, Any]:
+    queued, withheld = each.queued, each.withheld
+    fields = ("run_id", "run_state", "expires_at", "withheld_by", "matched_at", "not_before")
+    return {
+        "queued": None if queued is None else asdict(queued),
+        "withheld": None if withheld is None else {name: withheld[name] for name in fields},
+        "blocked_by": each.blocked_by,
+        "stays": each.stays,
     }

@@ -93,8 +93,9 @@ def _stacks(series: Sequence[Series]) -> list[tuple[int, ...]]:
 
 def _nice(value: int) -> int:
     """The next even number of one digit and zeros that is not smaller: where an axis ends."""
-    size = 10 ** max(0, len(str(value)) - 1)
-    return max(2, next(n * size for n in (2, 4, 6, 8, 10) if n * size >= value))
+    size = int(f"1{'0' * (len(str(value)) - 1)}")
+    ends: list[int] = [n * size for n in (2, 4, 6, 8, 10)]
+    return next(end for end in ends if end >= value)
 
 
 def _svg(frame: _Frame, kind: str, title: str, drawn: Sequence[Markup]) -> Markup:

@@ -1,4 +1,4 @@
-"""What the page is made of: a `Page` to look at, a `Deed` to do, a `Sheet` to take away. Each is declared, none is a handler."""
+"""What the page is made of: a `Page` to look at, a `Deed` to do, a `Sheet` to take away, a `Search`. Each is declared, none is a handler."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -107,4 +107,18 @@ class Sheet:
     rows: Callable[[Visit], Iterable[Sequence[object]]]
 
 
-Part = Page | Deed | Sheet
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A form of a page whose fields stand in no address: sent by POST, by readers too, and nothing is written.
+
+    Attributes:
+        find: the path of what was found. Raises HygieneError: then `page` is shown with it as `problem`.
+    """
+
+    path: str
+    name: str
+    page: Page
+    find: Callable[[Visit], str]
+
+
+Part = Page | Deed | Sheet | Search

@@ -13,7 +13,7 @@ from chat_hygiene.core.errors import HygieneError, InvalidInputError, SafetyStop
 from chat_hygiene.web import zones
 from chat_hygiene.web.desk import Desk
 from chat_hygiene.web.door import Door, Visitor
-from chat_hygiene.web.page import Content, Deed, Page, Part, Sheet, Visit
+from chat_hygiene.web.page import Content, Deed, Page, Part, Search, Sheet, Visit
 from chat_hygiene.web.render import HEADERS, Renderer
 from chat_hygiene.web.sheets import csv_text
 from chat_hygiene.web.strip import tiles
@@ -57,6 +57,8 @@ class Site:
                 return Route(part.path, self._deed(part), methods=["GET", "POST"])
             case Sheet():
                 return Route(part.path, self._sheet(part), methods=["GET"])
+            case Search():
+                return Route(part.path, self._search(part), methods=["POST"])
 
     def _shown(self, page: Page) -> Handler:
         async def show(request: Request) -> Response:
@@ -83,6 +85,31 @@ class Site:
             return Response(text, media_type="text/csv", headers={**HEADERS, "Content-Disposition": name})
 
         return take
+
+    def _search(self, search: Search) -> Handler:
+        def find(request: Request, visitor: Visitor, visit: Visit) -> Response:
+            try:
+                return _away(search.find(visit))
+            except _REFUSALS as error:
+                problem = error
+            answer = self._look(
+                request,
+                visitor,
+                search.page,
+                visit,
+                lambda visit: {**search.page.read(visit), "problem": problem},
+            )
+            answer.status_code = 422
+            return answer
+
+        async def handle(request: Request) -> Response:
+            visitor = self._visitor(request)
+            fields = await self._door.form(request, visitor)
+            return await self._desk.ask(
+                lambda ledger: find(request, visitor, _visit(ledger, visitor, fields))
+            )
+
+        return handle
 
     def _deed(self, deed: Deed) -> Handler:
         async def handle(request: Request) -> Response:

@@ -7,6 +7,7 @@ from chat_hygiene.core.errors import UnreadablePolicyError
 from chat_hygiene.pipeline import explain as explaining
 from chat_hygiene.pipeline import preview as previewing
 from chat_hygiene.store import audit, runs
+from chat_hygiene.store import chats as stored_chats
 from chat_hygiene.store import jobs as stored_jobs
 from chat_hygiene.store import policies as stored_policies
 from chat_hygiene.store.policies import StoredPolicy
@@ -46,6 +47,17 @@ def explain(ledger: Ledger, chat: str, *, now: datetime) -> list[explaining.Repo
     """Why a chat (number, chat id or pseudonym) goes or stays, once per device that has it."""
     with ledger.reading() as session:
         return explaining.run(session, pseudonyms_of(ledger, chat), ledger.settings, now=now)
+
+
+def chats(ledger: Ledger, refs: Sequence[str]) -> list[Record]:
+    """The stored chats that have one of these pseudonyms, with the id and the alias of their number."""
+    with ledger.reading() as session:
+        return stored_chats.find(session, refs)
+
+
+def chats_of(ledger: Ledger, chat: str) -> list[Record]:
+    """The same by a number, a chat id or a pseudonym. Raises UsageError when it can be the name of no chat."""
+    return chats(ledger, pseudonyms_of(ledger, chat))
 
 
 def jobs(

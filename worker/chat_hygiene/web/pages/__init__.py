@@ -3,6 +3,7 @@
 from chat_hygiene.web.page import Part
 from chat_hygiene.web.pages import (
     changes,
+    chats,
     debt,
     deleted,
     devices,
@@ -21,6 +22,7 @@ PARTS: tuple[Part, ...] = (
     *devices.PARTS,
     *deleted.PARTS,
     *changes.PARTS,
+    *chats.PARTS,
     *holds.PARTS,
     *stop.PARTS,
 )
