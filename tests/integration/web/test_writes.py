@@ -151,6 +151,13 @@ def test_a_reader_sees_no_name_no_number_and_nothing_that_a_person_typed(house, 
     assert "Grace Hopper" in ana.get("/").text
 
 
+def test_what_somebody_does_stands_in_the_audit_under_their_name(house, ana):
+    assert ana.send("/stop", reason=REASON).status_code == 303
+    with house.sessions() as session:
+        newest = select(audit_events.c.actor, audit_events.c.kind).order_by(audit_events.c.seq.desc())
+        assert session.execute(newest.limit(1)).one() == ("ana", "stopped")
+
+
 def test_looking_writes_nothing(ana, before):
     for path in (*DEEDS, *SEEN):
         assert ana.client.get(path, params=GIVEN).status_code == 200, path
