@@ -27,7 +27,9 @@ make webhook_token "$(random)"
 # Who may look at the page: name, role and token hash per line. Empty is nobody.
 make web_users ''
 make postgres_password "$(random)"
-make database_url "postgresql://chat_hygiene:$(cat secrets/postgres_password)@postgres/chat_hygiene"
+make owner_url "postgresql://chat_hygiene:$(cat secrets/postgres_password)@postgres/chat_hygiene"
+make app_password "$(random)"
+make database_url "postgresql://chat_hygiene_app:$(cat secrets/app_password)@postgres/chat_hygiene"
 make redis_password "$(random)"
 make broker_url "redis://:$(cat secrets/redis_password)@redis:6379/0"
 make report_password "$(random)"

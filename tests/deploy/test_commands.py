@@ -2,7 +2,6 @@
 the Redis protocol, with the secrets that `make-secrets.sh` makes, and with the whole of it up at once."""
 
 import importlib.util
-import shutil
 import signal
 import socket
 import subprocess
@@ -59,6 +58,7 @@ def stack(home) -> Iterator[Stack]:
         admin.dispose()
         for name, there, here in (
             ("database_url", "@postgres/", f"@127.0.0.1:{server.port}/"),
+            ("owner_url", "@postgres/", f"@127.0.0.1:{server.port}/"),
             ("broker_url", "@redis:6379/", f"@127.0.0.1:{redis_port}/"),
         ):
             file = home / "secrets" / name
@@ -71,7 +71,7 @@ def stack(home) -> Iterator[Stack]:
             "/tmp/heartbeat": f"{home}/heartbeat-{{service}}",
             "/opt/healthcheck.py": str(ROOT / "deploy" / "healthcheck.py"),
             "/policies.yaml": str(ROOT / "deploy" / "demo-policies.yaml"),
-            "--file=/report-role.sql": f"--file={home / 'report-role.sql'}",
+            "--file=/": f"--file={home}/",
             "--host=postgres": "--host=127.0.0.1",
             "redis-server -": f"redis-server - --bind 127.0.0.1 --port {redis_port} --dir {home / 'redis'}",
             "127.0.0.1:8900": f"127.0.0.1:{fake_port}",
@@ -80,9 +80,8 @@ def stack(home) -> Iterator[Stack]:
             "8787": str(web_port),
         }
         # psql reads a file of the image's: what stands in it is moved, too.
-        sql = (ROOT / "deploy" / "report-role.sql").read_text()
-        (home / "report-role.sql").write_text(sql.replace("/run/secrets", str(home / "secrets")))
-        shutil.copy(ROOT / "deploy" / "report-grants.sql", home)
+        for file in (ROOT / "deploy").glob("*.sql"):
+            (home / file.name).write_text(file.read_text().replace("/run/secrets", str(home / "secrets")))
         stack = Stack(
             home,
             places,
@@ -93,8 +92,9 @@ def stack(home) -> Iterator[Stack]:
         )
         with stack.started("redis"):
             assert stack.healthy("redis") == ""
-            migrated = stack.run("migrate")
-            assert migrated.returncode == 0, migrated.stderr
+            for name in ("migrate", "app-role"):
+                done = stack.run(name)
+                assert done.returncode == 0, done.stderr
             yield stack
 
 
@@ -118,6 +118,21 @@ def test_redis_wants_its_password_and_shows_it_to_nobody(stack, home):
 
 def test_migrating_again_is_harmless(stack):
     assert stack.run("migrate").returncode == 0
+    done = stack.run("app-role")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_service_is_not_the_owner_of_the_tables_and_the_purge_of_the_audit_is(stack, home):
+    done = stack.run("audit-purge")
+    assert done.returncode == 0, done.stderr
+    as_service = stack.environment("audit-purge") | {
+        "CHAT_HYGIENE_DATABASE_URL_FILE": str(home / "secrets" / "database_url")
+    }
+    done = subprocess.run(
+        stack.command("audit-purge"), env=as_service, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3
+    assert "may not remove audit events" in done.stderr
 
 
 def scraped(port: str) -> str:

@@ -13,7 +13,7 @@ from chat_hygiene.settings import Settings, load_settings
 from deploy.stack import BIN, COMPOSE, OURS, ROOT, SERVICES
 
 COMPOSED = [BIN / "docker-compose", "--file", ROOT / "docker-compose.yml"]
-ONE_SHOT = {"migrate", "demo-migrate", "report-role"}
+ONE_SHOT = {"migrate", "demo-migrate", "app-role", "demo-app-role", "audit-purge", "report-role"}
 WORKERS = ("worker", "syncer", "deleter")
 
 
@@ -94,7 +94,8 @@ READS = {
     "beat": {"broker_url"},
     "worker": {"broker_url", "api_token"} | LEDGER,
     "web": {"webhook_token", "web_users"} | LEDGER,
-    "migrate": {"database_url"},
+    "migrate": {"owner_url"},
+    "audit-purge": {"owner_url", "pseudonym_key", "audit_key"},
 }
 """What each kind of process of ours makes use of. That nothing is lacking shows where they are run."""
 
@@ -103,7 +104,7 @@ def test_a_process_of_ours_gets_the_secrets_that_it_makes_use_of_and_no_other():
     fake = {"demo": "web", "demo-beat": "beat", **{f"demo-{name}": "worker" for name in WORKERS}}
     reads = READS | dict.fromkeys(WORKERS, READS["worker"])
     reads |= {name: READS[kind] - {"api_token"} for name, kind in fake.items()}
-    reads |= {"demo-api": set(), "demo-migrate": LEDGER}
+    reads |= {"demo-api": set(), "demo-migrate": READS["audit-purge"]}
     assert {name: set(SERVICES[name].get("secrets", [])) for name in OURS} == reads
 
 
@@ -152,7 +153,7 @@ def test_the_demo_cannot_reach_the_account_or_the_real_database():
             assert service.get("network_mode") == "service:demo-api" or set(service["networks"]) == {"demo"}
             assert service.get("env_file", []) == [], f"{name} reads the real settings"
             assert not any(":" in each and not each.startswith("./") for each in service.get("volumes", []))
-            if set(service.get("secrets", [])) >= LEDGER:
+            if set(service.get("secrets", [])) >= {"pseudonym_key", "audit_key"}:
                 assert load_settings(
                     api_url=service["environment"]["CHAT_HYGIENE_API_URL"]
                 ).api_url.startswith("http://127.0.0.1:")
@@ -194,8 +195,16 @@ def test_stopping_waits_longer_than_the_longest_call(name):
 def test_workers_start_when_the_schema_is_there():
     for name in ("beat", *WORKERS, "web"):
         needs = SERVICES[name]["depends_on"]
-        assert needs["migrate"]["condition"] == "service_completed_successfully"
+        assert needs["app-role"]["condition"] == "service_completed_successfully"
         assert needs["postgres"]["condition"] == needs["redis"]["condition"] == "service_healthy"
+
+
+def test_only_what_changes_the_schema_or_purges_the_audit_is_the_owner_of_the_tables():
+    owners = {name for name in OURS if "owner_url" in SERVICES[name].get("secrets", [])}
+    assert owners == {"migrate", "demo-migrate", "audit-purge"}
+    for prefix in ("", "demo-"):
+        needs = SERVICES[f"{prefix}app-role"]["depends_on"]
+        assert needs == {f"{prefix}migrate": {"condition": "service_completed_successfully"}}
 
 
 def test_every_queue_is_served_once():
