@@ -5,7 +5,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from chat_hygiene.store import grants
+from chat_hygiene.core.events import Event
+from chat_hygiene.store import app_rights, grants
 from chat_hygiene.store.views import VIEWS, Kind, View
 
 ROOT = Path(__file__).parents[1]
@@ -80,13 +81,64 @@ def _view(view: View) -> str:
     return f"\n## {view.name}\n\n{view.doc}.\n\n| column | kind | meaning |\n|---|---|---|\n{lines}\n"
 
 
+AUDIT_EVENTS = """\
+# The events of the audit
+
+Everything that changes what the service does or has done is an event, stored in the same transaction as the change. This is the
+closed set of their kinds. `chat-hygiene audit list` and `audit export` show them, `report_v1_audit` lets dashboards read them.
+
+An event is a row of `seq`, `at` (an instant in UTC), `kind`, `actor` (a person, or the process that did it), and what it is
+about, as far as it applies: `policy`, `policy_version`, `run_id`, `job_id`, `device`, `chat_ref` (the chat's pseudonym),
+`outcome` (the state that a job or a run ended in) and `detail`, a JSON object of further facts. No event holds a phone number or a name.
+
+| fact | holds |
+|---|---|
+| `because` | the reason that a person typed; the report views leave it out |
+{facts}
+
+Rows are only ever added. Each is chained to all before it by a keyed hash, and `chat-hygiene audit verify` shows any change.
+After `AUDIT_KEPT_SECONDS` (24 months) the oldest may be purged; the purge is an event itself.
+
+| kind | what happened | facts in `detail` |
+|---|---|---|
+{kinds}
+"""
+FACTS = {
+    "whatsapp, platform": "what is known of the chat in WhatsApp and on the platform",
+    "debt": "why it is still owed in WhatsApp",
+    "error": "the class of what went wrong",
+    "digest": "SHA-256 over the chats that a decision was about, to compare them",
+    "clause": "the condition that kept the chat",
+}
+
+
+def audit_events() -> str:
+    """docs/audit-events.md."""
+    kinds = (
+        f"| `{kind}` | {kind.meaning} | {', '.join(f'`{fact}`' for fact in kind.facts)} |" for kind in Event
+    )
+    facts = (
+        f"| {', '.join(f'`{each}`' for each in fact.split(', '))} | {holds} |"
+        for fact, holds in FACTS.items()
+    )
+    return AUDIT_EVENTS.format(kinds="\n".join(kinds), facts="\n".join(facts))
+
+
 def report_grants() -> str:
     """What deploy/report-role.sql runs."""
     return f"-- Made by `make docs`, as `chat-hygiene db grants --role report` prints it.\n{grants.reporting('report')}"
 
 
+def app_grants() -> str:
+    """What deploy/app-role.sql runs."""
+    made = "-- Made by `make docs`, as `chat-hygiene db grants --app chat_hygiene_app` prints it.\n"
+    return f"{made}{app_rights.application('chat_hygiene_app')}"
+
+
 DOCUMENTS: dict[str, Callable[[], str]] = {
     "docs/report-views.md": report_views,
+    "docs/audit-events.md": audit_events,
+    "deploy/app-grants.sql": app_grants,
     "deploy/report-grants.sql": report_grants,
 }
 """Each file, from the root of the checkout, and what makes its text."""
