@@ -3,7 +3,7 @@
 from chat_policies.clause import Clause
 from chat_policies.compile import Compiled, compile_policy, compile_request, ripening
 from chat_policies.conditions.labels import has_label
-from chat_policies.diff import Difference, differences, looser
+from chat_policies.diff import Difference, differences, looser, written
 from chat_policies.document import json_schema, load
 from chat_policies.errors import DocumentError, Problem, UnknownDeviceError
 from chat_policies.funnel import ClauseCount, Funnel
@@ -39,4 +39,5 @@ __all__ = [
     "ripening",
     "schedule_words",
     "shortest_wait",
+    "written",
 ]

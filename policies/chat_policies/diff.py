@@ -39,9 +39,14 @@ class Difference:
 
 def differences(before: Policy, after: Policy) -> tuple[Difference, ...]:
     """Every key that differs, numbers that could be a phone's hidden."""
-    old, new = dict(_flat(before.to_document())), dict(_flat(after.to_document()))
+    old, new = written(before), written(after)
     keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     return tuple(Difference(key, old.get(key), new.get(key)) for key in keys)
+
+
+def written(policy: Policy) -> dict[str, str]:
+    """Every key of its document and its value as a file spells it, numbers that could be a phone's hidden."""
+    return dict(_flat(policy.to_document()))
 
 
 def _flat(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Select, Table, and_, exists, func, literal, select, union_all
+from sqlalchemy import FromClause, Select, and_, exists, func, literal, select, union_all
 from sqlalchemy.orm import Session
 
 from chat_hygiene.store.records import Record, fetch
@@ -30,10 +30,34 @@ def find(session: Session, run_id: int) -> Record | None:
     )
 
 
-def listing(session: Session, *, awaiting: bool = False, limit: int | None = None) -> list[Record]:
-    """Runs with their policies' names, newest first; with `awaiting` only those that await approval."""
+def listing(
+    session: Session,
+    *,
+    awaiting: bool = False,
+    policy: str | None = None,
+    before: int | None = None,
+    limit: int | None = None,
+) -> list[Record]:
+    """Runs with their policies' names, newest first: those that await approval, of one policy, older than one of them."""
     query = _runs().order_by(policy_runs.c.id.desc()).limit(limit)
-    return fetch(session, query.where(policy_runs.c.state == AWAITING) if awaiting else query)
+    if awaiting:
+        query = query.where(policy_runs.c.state == AWAITING)
+    if policy is not None:
+        query = query.where(policies.c.name == policy)
+    if before is not None:
+        query = query.where(policy_runs.c.id < before)
+    return fetch(session, query)
+
+
+def newest(session: Session, policy_id: int, *, limit: int) -> list[Record]:
+    """A policy's runs by their slots, the newest first."""
+    query = _runs().where(policy_runs.c.policy_id == policy_id)
+    return fetch(session, query.order_by(policy_runs.c.scheduled_for.desc()).limit(limit))
+
+
+def of_policies(session: Session) -> list[str]:
+    """The names that runs can have: of every policy that ever was."""
+    return list(session.execute(select(policies.c.name).order_by(policies.c.name)).scalars())
 
 
 def outcomes(session: Session, run_id: int) -> dict[str, int]:
@@ -42,7 +66,14 @@ def outcomes(session: Session, run_id: int) -> dict[str, int]:
     return dict(session.execute(query).all())
 
 
-def chats_of(session: Session, run_id: int) -> list[Record]:
+def put_down(session: Session, run_id: int) -> dict[str, int]:
+    """How many chats each thing withholds of a run's."""
+    by = run_candidates.c.withheld_by
+    query = select(by, func.count()).where(run_candidates.c.run_id == run_id, by.is_not(None)).group_by(by)
+    return dict(session.execute(query).all())
+
+
+def chats_of(session: Session, run_id: int, *, limit: int | None = None) -> list[Record]:
     """What a run queued and what it put down, each with its chat and number, oldest first.
 
     `standing` is the job's state, what withholds it, or `listed` for one of a plan that was not queued; `not_before` is
@@ -54,10 +85,28 @@ def chats_of(session: Session, run_id: int) -> list[Record]:
         _chats(jobs, jobs.c.state).where(jobs.c.run_id == run_id),
         _chats(run_candidates, put_down).where(run_candidates.c.run_id == run_id, ~queued),
     ).subquery()
-    return fetch(session, select(rows).order_by(rows.c.last_message_at.nulls_last(), rows.c.chat_id))
+    oldest_first = select(rows).order_by(rows.c.last_message_at.nulls_last(), rows.c.chat_id)
+    return fetch(session, oldest_first.limit(limit))
 
 
-def _chats(source: Table, standing: Any) -> Select[Any]:  # noqa: ANN401 - a column of text
+def page_of(session: Session, run_id: int, *, after: int, limit: int) -> list[Record]:
+    """The same in the order of their rows, from the chat after one: a long run costs no more than its jobs' index."""
+    # OFFSET keeps PostgreSQL from walking every job of the ledger in the order that is wanted.
+    mine = select(jobs).where(jobs.c.run_id == run_id, jobs.c.chat_id > after).offset(0).subquery()
+    queued = exists().where(jobs.c.run_id == run_id, jobs.c.chat_id == run_candidates.c.chat_id)
+    put_down = func.coalesce(run_candidates.c.withheld_by, literal("listed"))
+    candidates = _chats(run_candidates, put_down).where(
+        run_candidates.c.run_id == run_id, run_candidates.c.chat_id > after, ~queued
+    )
+    parts = [
+        _chats(mine, mine.c.state).order_by(mine.c.chat_id).limit(limit).subquery(),
+        candidates.order_by(run_candidates.c.chat_id).limit(limit).subquery(),
+    ]
+    rows = union_all(*(select(part) for part in parts)).subquery()
+    return fetch(session, select(rows).order_by(rows.c.chat_id).limit(limit))
+
+
+def _chats(source: FromClause, standing: Any) -> Select[Any]:  # noqa: ANN401 - a column of text
     return (
         select(
             chats.c.id.label("chat_id"),

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy.orm import Session
+
 from chat_hygiene.core.errors import UsageError
 from chat_hygiene.pipeline import approval, seal
 from chat_hygiene.pipeline.evaluation import Report
@@ -21,11 +23,13 @@ class Run:
         record: its row, with `policy`, its name, `rule` and `document`.
         chats: what it queued, and what it put down as withheld or listed; oldest first.
         outcomes: how many of its jobs stand in each state.
+        put_down: how many of its chats a brake, old data or the stop switch withholds.
     """
 
     record: Record
     chats: tuple[Record, ...]
     outcomes: dict[str, int]
+    put_down: dict[str, int]
 
     @property
     def funnel(self) -> Funnel | None:
@@ -46,20 +50,48 @@ def funnel_of(record: Record) -> Funnel | None:
     )
 
 
-def runs(ledger: Ledger, *, awaiting: bool = False, limit: int | None = None) -> list[Record]:
-    """Runs, newest first."""
+def runs(
+    ledger: Ledger,
+    *,
+    awaiting: bool = False,
+    policy: str | None = None,
+    before: int | None = None,
+    limit: int | None = None,
+) -> list[Record]:
+    """Runs, newest first: of one policy, if one is given, and older than the run `before`."""
     with ledger.reading() as session:
-        return run_records.listing(session, awaiting=awaiting, limit=limit)
+        return run_records.listing(session, awaiting=awaiting, policy=policy, before=before, limit=limit)
 
 
-def run_of(ledger: Ledger, run_id: int) -> Run:
-    """One run with its chats. Raises UsageError when there is none."""
+def policies_of_runs(ledger: Ledger) -> list[str]:
+    """The names that `runs` can be asked for."""
     with ledger.reading() as session:
-        record = run_records.find(session, run_id)
-        if record is None:
-            raise UsageError(f"there is no run {run_id}", fix="chat-hygiene runs list shows them")
-        chats = tuple(run_records.chats_of(session, run_id))
-        return Run(record, chats, run_records.outcomes(session, run_id))
+        return run_records.of_policies(session)
+
+
+def run_of(ledger: Ledger, run_id: int, *, limit: int | None = None) -> Run:
+    """One run with its chats, at most `limit`. Raises UsageError when there is none."""
+    with ledger.reading() as session:
+        record = _found(session, run_id)
+        chats = tuple(run_records.chats_of(session, run_id, limit=limit))
+        return Run(
+            record, chats, run_records.outcomes(session, run_id), run_records.put_down(session, run_id)
+        )
+
+
+def page_of_run(ledger: Ledger, run_id: int, *, after: int, size: int) -> tuple[Run, int | None]:
+    """One run with so many of its chats, by row, from the one after `after`; and after which chat they go on, None: nowhere.
+
+    Raises UsageError when there is no such run.
+    """
+    with ledger.reading() as session:
+        record = _found(session, run_id)
+        chats = run_records.page_of(session, run_id, after=after, limit=size + 1)
+        more, chats = len(chats) > size, chats[:size]
+        run = Run(
+            record, tuple(chats), run_records.outcomes(session, run_id), run_records.put_down(session, run_id)
+        )
+    return run, chats[-1]["chat_id"] if more else None
 
 
 def look_at_run(ledger: Ledger, run_id: int, *, now: datetime) -> approval.Look:
@@ -84,3 +116,10 @@ def reject_run(ledger: Ledger, run_id: int, *, because: str, now: datetime) -> N
     check_reason(because)
     approval.reject(ledger.context, run_id, because=because, now=now)
     seal.run(ledger.context)
+
+
+def _found(session: Session, run_id: int) -> Record:
+    record = run_records.find(session, run_id)
+    if record is None:
+        raise UsageError(f"there is no run {run_id}", fix="chat-hygiene runs list shows them")
+    return record

@@ -11,12 +11,16 @@ from chat_hygiene.web.pages import (
     holds,
     leaving,
     overview,
+    rules,
+    runs,
     stop,
 )
 
 PARTS: tuple[Part, ...] = (
     *overview.PARTS,
     *leaving.PARTS,
+    *runs.PARTS,
+    *rules.PARTS,
     *failures.PARTS,
     *debt.PARTS,
     *devices.PARTS,
