@@ -40,6 +40,7 @@ def test_a_policy_that_would_delete_too_much_stops_and_tells_what_to_do(braked, 
     assert "✘" in shown.stdout
     assert "max_chats allows 1" in shown.stderr
     assert "runs approve 1 lets them go" in shown.stderr
+    assert shown.stdout.count("awaits approval") == len(braked.json("runs", "show", "1")["chats"])
 
     listed = braked("runs", "list", "--awaiting").stdout
     assert "resolved-30d" in listed
@@ -135,6 +136,9 @@ def test_the_first_run_of_a_version_goes_with_its_oldest_few(anywhere, world, po
     told = anywhere.json("runs", "show", "1")
     assert told["run"]["canary"] is True
     assert [chat["standing"] for chat in told["chats"]].count("brake") == told["run"]["deferred"] > 0
+    shown = anywhere("runs", "show", "1").stdout
+    assert shown.count("waits for the canary") == told["run"]["deferred"]
+    assert "awaits approval" not in shown, "there is nothing to approve"
 
 
 def test_a_store_without_an_enforcing_policy_says_that_nothing_is_due(anywhere, policies):

@@ -10,7 +10,7 @@ from chat_hygiene.cli import funnel, reasons, start
 from chat_hygiene.cli.jobs import ReasonOption
 from chat_hygiene.cli.naming import NumbersOption, numbered, numbers
 from chat_hygiene.cli.output import JsonOption, LimitOption, Output, YesOption, count, instant, name_of, span
-from chat_hygiene.core.reasons import PUT_DOWN, result
+from chat_hygiene.core.reasons import put_down, result
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -122,7 +122,7 @@ def _show(
     if found.chats:
         output.table(
             ["Name", "Chat", "On", "Last message", "Leaves (UTC)", "Stands"],
-            (_cells(each, now, full) for each in found.chats[:most]),
+            (_cells(each, now, full, row) for each in found.chats[:most]),
             whole=("Chat", "Stands"),
         )
     if most is not None and len(found.chats) > most:
@@ -215,14 +215,17 @@ def _chat(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in names}
 
 
-def _cells(row: Mapping[str, Any], now: "datetime", full: Mapping[str, str]) -> list[object]:
+def _cells(
+    row: Mapping[str, Any], now: "datetime", full: Mapping[str, str], run: Mapping[str, Any]
+) -> list[object]:
     from chat_hygiene.store.pseudonyms import mask_numbers
 
     last = row["last_message_at"]
+    waits = put_down(row["standing"], state=run["state"], reason=run["reason"], canary=run["canary"])
     return [
         *(mask_numbers(row["name"] or "-"), full.get(row["chat_ref"], row["chat_hint"])),
         name_of(row["alias"], row["device"]),
         "never" if last is None else f"{span(now - last)} ago",
-        None if row["standing"] in PUT_DOWN else row["not_before"],
-        PUT_DOWN.get(row["standing"], row["standing"].replace("_", " ")),
+        row["not_before"] if waits is None else None,
+        waits or row["standing"].replace("_", " "),
     ]

@@ -68,13 +68,20 @@ WORDS = {
     Reason.EXPIRED: "nothing queued: nobody approved it in time",
 }
 
-PUT_DOWN = {
-    "brake": "awaits approval",
+_PUT_DOWN = {
     "stale": "waits for fresh data",
     "stopped": "deleting was stopped",
-    "listed": "in the plan, not queued",
+    "listed": "in the plan, not queued by it",
 }
-"""Why a chat that a run found was not queued by it; `listed`: the run was to make a plan."""
+
+
+def put_down(standing: str, *, state: str, reason: str | None, canary: bool) -> str | None:
+    """Why a run did not queue a chat that it found, by the run's state; None: it did, and `standing` is its job's state."""
+    if standing != "brake":
+        return _PUT_DOWN.get(standing)
+    if state == "awaiting_approval":
+        return "awaits approval"
+    return "waits for the canary" if canary or reason == Reason.CANARY else "not queued by it"
 
 
 def result(reason: str, *, queued: int, deferred: int, canary: bool) -> str:
