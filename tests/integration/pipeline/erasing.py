@@ -7,6 +7,9 @@ from chat_hygiene.wiring import certifying, erasing
 from chat_hygiene.wiring.erasing import Report
 
 NUMBER = "+44 7700 90 0001"
+OTHER = "5f0c1d2e3a4b5c6d7e8f9a0c"
+KEEP = "  - {name: keep-contracts, action: keep, when: {labels: [contract]}}\n"
+PERSONAL = {"name": "Ada Lovelace", "labels": ["case of Ada"], "status": "active"}
 
 
 def erase(rig, chat=NUMBER, *, reason="asked by mail", ticket="DPO-1", on=None, by="tester") -> Report:

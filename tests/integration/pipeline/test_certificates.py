@@ -74,8 +74,6 @@ def test_one_person_s_words_numbers_and_names_are_in_none(rig):
     rig.apply(unless='unless: {labels: ["+44 7700 900001"]}', grace="7d")
     rig.run()
     erase(rig, reason="Ada asked for it", by="+44 7700 900001")
-    # As an older program may have written it.
-    rig.sql("update policy_versions set rule = 'labelled +44 7700 900001' where id = 1")
     found = (*of_run(rig, 1), *of_run(rig, 2))
     assert len(found) == 2
     for data in found:

@@ -156,7 +156,7 @@ def _facts(job: Record, events: list[Sealed]) -> dict[str, Any]:
         "rule": {
             "policy": mask_numbers(job["policy"]),
             "version": job["version"],
-            "words": mask_numbers(job["rule"]),
+            "words": job["rule"],
             "run": job["run_id"],
             "trigger": job["trigger"],
             "asked_by": mask_numbers(job["requested_by"] if request is None else request["actor"]),
