@@ -3,8 +3,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Boolean, column, table
 
-from chat_policies import Policy, UnknownDeviceError, compile_policy
+from chat_policies import Policy, UnknownDeviceError, compile_policy, compile_request
 from chat_policies.facts import FACTS
+from chat_policies.rules import Rules
 from unit.policies.documents import one
 
 CHAT = table(
@@ -30,6 +31,21 @@ def test_every_clause_has_a_name_of_its_own():
         "unless.labels",
         "keep.keep-contracts",
     ]
+
+
+def test_what_is_asked_for_by_name_has_to_be_there_and_not_kept_and_nothing_else():
+    rule = compile_request([KEEP], CHAT, now=datetime(2025, 1, 1, tzinfo=UTC), devices={})
+    assert [(clause.name, clause.wanted) for clause in rule.clauses] == [
+        ("scope.removed", True),
+        ("scope.missing", True),
+        ("keep.keep-contracts", False),
+    ]
+
+
+def test_a_policy_without_a_rule_is_never_compiled_to_all_chats():
+    nothing = one("when: {unread: true}").model_copy(update={"when": Rules.model_construct()})
+    with pytest.raises(ValueError, match="never means all chats"):
+        compiled(nothing)
 
 
 @pytest.mark.parametrize(
