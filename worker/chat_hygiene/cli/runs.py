@@ -221,7 +221,7 @@ def _cells(
     from chat_hygiene.store.pseudonyms import mask_numbers
 
     last = row["last_message_at"]
-    waits = put_down(row["standing"], state=run["state"], reason=run["reason"], canary=run["canary"])
+    waits = put_down(state=run["state"], reason=run["reason"], canary=run["canary"]).get(row["standing"])
     return [
         *(mask_numbers(row["name"] or "-"), full.get(row["chat_ref"], row["chat_hint"])),
         name_of(row["alias"], row["device"]),

@@ -75,13 +75,13 @@ _PUT_DOWN = {
 }
 
 
-def put_down(standing: str, *, state: str, reason: str | None, canary: bool) -> str | None:
-    """Why a run did not queue a chat that it found, by the run's state; None: it did, and `standing` is its job's state."""
-    if standing != "brake":
-        return _PUT_DOWN.get(standing)
+def put_down(*, state: str, reason: str | None, canary: bool) -> dict[str, str]:
+    """Why a run of that state did not queue a chat that it found, by what withholds the chat, or `listed` in a plan."""
     if state == "awaiting_approval":
-        return "awaits approval"
-    return "waits for the canary" if canary or reason == Reason.CANARY else "not queued by it"
+        brake = "awaits approval"
+    else:
+        brake = "waits for the canary" if canary or reason == Reason.CANARY else "not queued by it"
+    return {"brake": brake, **_PUT_DOWN}
 
 
 def result(reason: str, *, queued: int, deferred: int, canary: bool) -> str:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from urllib.parse import urlencode
 
 from chat_hygiene.core.errors import SafetyStopError, UsageError
-from chat_hygiene.core.reasons import PUT_DOWN
+from chat_hygiene.core.reasons import put_down
 from chat_hygiene.core.words import count
 from chat_hygiene.store.withheld import BRAKE
 from chat_hygiene.web import paging, sheets
@@ -63,7 +63,7 @@ def _read_one(visit: Visit) -> Content:
         "grace": run.record["document"].get("grace"),
         "withheld": run.put_down,
         "waiting": run.put_down.get(BRAKE, 0),
-        "words": PUT_DOWN,
+        "words": put_down(**{name: run.record[name] for name in ("state", "reason", "canary")}),
         "next": following and urlencode({"after": following}),
         "first": not after,
     }
