@@ -56,6 +56,8 @@ def test_it_goes_on_sending(app, scheduler, back):
     app.at += timedelta(seconds=16)
     assert sent(app, scheduler) == {"tick"}
     app.at += timedelta(seconds=16)
+    assert sent(app, scheduler) == everything - {"notify"}
+    app.at += timedelta(seconds=30)
     assert sent(app, scheduler) == everything
 
 

@@ -18,8 +18,18 @@ from chat_hygiene.store.tables import (
     run_candidates,
     switches,
 )
-from integration.store.test_views import at, rows
+from support import golden
 from support.world import DAY, NOW, RULE
+
+
+def at(days):
+    return (NOW + days * DAY).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def rows(session, view):
+    """The rows of a view, spelt as SQLite spells them."""
+    return list(map(tuple, golden.rows(session, f"SELECT * FROM report_v1_{view} ORDER BY 1, 2, 3, 4")[1]))
+
 
 LONG_AGO, SOON = NOW - 2 * DAY, NOW + 36500 * DAY
 
