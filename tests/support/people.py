@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from chat_hygiene.providers.fake.records import api_time, chat_record, device_record
 
 DEVICE, OTHER = "5f0c1d2e3a4b5c6d7e8f9a0b", "5f0c1d2e3a4b5c6d7e8f9a0c"
-HELD, KEPT, ERASED, REFUSED, VANISHED = (f"4477009123{number:02d}@c.us" for number in range(1, 6))
+HELD, KEPT, ERASED, REFUSED, VANISHED, WATCHED = (f"4477009123{number:02d}@c.us" for number in range(1, 7))
 NAMES = ("Zwetlana", "Ζηνοβία", "عبدالقدوس", "Quirinus", "corpus.example")
 GROUP, PRIVATE, PHONE = "120363098761234567", "99887712345678", "+447700955001"
+NUMBER = "+44 7700 9123{:02d}"
 
 # One number as people write it. The last nine digits are what is searched for.
 SPELLINGS = (
@@ -25,7 +26,7 @@ SPELLINGS = (
 )
 
 
-def fill(world, *, now: datetime, chats: int = 24) -> None:
+def fill(world, *, now: datetime, chats: int = 16) -> None:
     """Two numbers, and chats that have gone unanswered for long, each with somebody in each of its fields."""
     world.add_device(DEVICE_RECORD)
     world.add_device(device_record(OTHER, alias="Sales", phone="+447700955002"))
@@ -36,7 +37,7 @@ def fill(world, *, now: datetime, chats: int = 24) -> None:
         at = api_time(now - timedelta(days=60 + number))
         fields = {
             "name": name,
-            "status": "pending" if _wid(number) == VANISHED else "resolved",
+            "status": "pending" if _wid(number) in {VANISHED, WATCHED} else "resolved",
             "statusUpdatedAt": at,
             "labels": [
                 name,
@@ -70,7 +71,7 @@ ECHO = (
     ' "name": "Quirinus"}'
 )
 NUMBERS = (
-    *(f"7009123{number:02d}" for number in (*range(1, 25), 80, 90, 91, 92)),
+    *(f"7009123{number:02d}" for number in (*range(1, 17), 80, 90, 91, 92)),
     *(f"70095500{number}" for number in range(1, 5)),
     GROUP,
     PRIVATE,
