@@ -1,14 +1,16 @@
 """An account on the fake server, a ledger on a real database, and a clock that a test can move."""
 
 import asyncio
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import NullPool, create_engine, text
 
 from chat_hygiene import wiring
 from chat_hygiene.clock import utc_now
+from chat_hygiene.core.events import Event
 from chat_hygiene.pipeline import drain
 from chat_hygiene.pipeline.pacing import Pacer
 from chat_hygiene.providers import registry
@@ -145,6 +147,21 @@ def drained(rig, **limits) -> drain.Report:
         return asyncio.run(work(ledger.context))
 
 
+def undocumented(database_url) -> set[tuple[str, str]]:
+    """Kinds of stored events with facts of their detail that the documents do not name."""
+    engine = create_engine(database_url, poolclass=NullPool)
+    with engine.connect() as connection:
+        told = connection.execute(
+            text("SELECT DISTINCT kind, detail FROM audit_events WHERE detail IS NOT NULL")
+        )
+        return {
+            (kind, fact)
+            for kind, detail in told
+            for fact in json.loads(detail)
+            if fact not in Event(kind).facts
+        }
+
+
 @pytest.fixture
 def rig(database_url):
     world = World(now=lambda: datetime.now(UTC), token="token-of-the-tests")
@@ -153,6 +170,7 @@ def rig(database_url):
         rig = Rig(world, server.url.removesuffix("/v1"), database_url)
         world.now = rig.now
         yield rig
+    assert undocumented(database_url) == set(), "core/events.py does not name these facts of these events"
 
 
 @pytest.fixture
