@@ -6,7 +6,8 @@ from sqlalchemy import func, select
 from chat_hygiene.store.tables import audit_events, holds, jobs, policies, policy_runs, switches
 from chat_hygiene.web.page import Deed, Page, Sheet
 from chat_hygiene.web.pages import PARTS
-from support.world import NAME, NUMBER
+from support.site import served
+from support.world import NAME, NOW, NUMBER
 
 GIVEN = {"chat": "chat_2", "hold": "1", "job": "8", "run": "2", "policy": "resolved-30d"}
 """What fills the paths: each is there in the ledger."""
@@ -161,3 +162,22 @@ def test_what_somebody_does_stands_in_the_audit_under_their_name(house, ana):
 def test_looking_writes_nothing(ana, before):
     for path in (*DEEDS, *SEEN):
         assert ana.client.get(path, params=GIVEN).status_code == 200, path
+
+
+@pytest.mark.parametrize("reason", ["", f"it is +{NUMBER}"])
+def test_no_deed_is_done_without_a_reason_whatever_it_asks_for_itself(
+    sqlite_databases, tmp_path, monkeypatch, reason
+):
+    done = []
+    careless = Deed(
+        "/careless",
+        "careless",
+        "Careless",
+        lambda _visit: {"lead": [], "verb": "Do it", "hidden": {}},
+        done.append,
+        "/",
+    )
+    monkeypatch.setattr("chat_hygiene.web.pages.PARTS", (*PARTS, careless))
+    with served(sqlite_databases.copy(tmp_path / "a.db"), now=NOW) as site, site.browser() as browser:
+        assert browser.send("/careless", reason=reason).status_code == 422
+    assert done == []

@@ -5,22 +5,16 @@ A count ends at `most`, so that a look at a million late chats costs what a look
 
 from datetime import datetime
 
-from sqlalchemy import Select, column, func, or_, select, table
+from sqlalchemy import Select, and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.debts import DebtState
 from chat_hygiene.core.states import OPEN_STATES, JobState
 from chat_hygiene.store import upcoming
+from chat_hygiene.store.policies import WRITTEN
 from chat_hygiene.store.records import Record, fetch
 from chat_hygiene.store.runs import AWAITING
-from chat_hygiene.store.tables import jobs, policies, policy_runs
-from chat_hygiene.store.types import Instant
-
-_POLICIES = table(
-    "report_v1_policies",
-    *map(column, ("policy", "mode", "state", "last_run_state")),
-    *(column(name, Instant()) for name in ("next_run_at", "last_run_at")),
-)
+from chat_hygiene.store.tables import jobs, policies, policy_runs, policy_versions
 
 
 def overdue(session: Session, *, now: datetime, most: int) -> int:
@@ -52,11 +46,27 @@ def failed(session: Session, *, since: datetime, most: int) -> int:
 def policies_now(session: Session) -> list[Record]:
     """Each policy that is not retired, by name: `policy`, `mode` (None: it keeps), `state`, and its next and last run.
 
-    As `report_v1_policies` has it, so that one that this program cannot read is shown, too.
+    Read without its rule, so that one that this program cannot read is shown, too.
     """
-    return fetch(
-        session, select(_POLICIES).where(_POLICIES.c.state != "retired").order_by(_POLICIES.c.policy)
+    now, last = policy_versions.alias(), policy_runs.alias()
+    newest = select(func.max(policy_runs.c.id)).where(policy_runs.c.policy_id == policies.c.id)
+    query = (
+        select(
+            policies.c.name.label("policy"),
+            case(
+                (policies.c.action == "delete", func.coalesce(now.c.document["mode"].as_string(), "observe"))
+            ).label("mode"),
+            policies.c.state,
+            case((policies.c.state == "active", policies.c.next_run_at)).label("next_run_at"),
+            last.c.started_at.label("last_run_at"),
+            last.c.state.label("last_run_state"),
+        )
+        .join(now, and_(now.c.policy_id == policies.c.id, now.c.version == policies.c.version))
+        .outerjoin(last, last.c.id == newest.scalar_subquery())
+        .where(policies.c.state != "retired", WRITTEN)
+        .order_by(policies.c.name)
     )
+    return fetch(session, query)
 
 
 def awaiting(session: Session) -> int:
