@@ -62,3 +62,33 @@ def test_a_list_is_newest_first(done):
     seqs = [event["seq"] for event in done.json("audit", "list", "--limit", "3")["events"]]
     assert seqs == sorted(seqs, reverse=True)
     assert len(seqs) == 3
+
+
+def test_a_head_that_was_exported_shows_that_the_ledger_is_another_one(done):
+    done("audit", "head", "--out", "head.json")
+    done("audit", "export")
+    assert done.json("audit", "verify", "--head", "head.json")["head"] == "proven"
+    assert "there already" in done("audit", "head", "--out", "head.json", code=2).stderr
+    other = {"database_url": "sqlite:///emptied.db"}
+    said = done("audit", "verify", "--head", "head.json", code=8, **other).stderr
+    assert "had reached" in said
+    assert "older copy" in said
+    head = (done.folder / "head.json").read_text()
+    done.file("altered.json", head.replace('"version": 1', '"version":  1'))
+    done("audit", "verify", "--head", "altered.json", code=8)
+    done("audit", "verify", "--head", "policies.yaml", code=3)
+
+
+def test_a_purge_asks_exports_first_and_leaves_what_verifies(done):
+    quick = {"audit_kept_seconds": "0.001"}
+    assert "nothing to do" in done("audit", "purge", "--yes").stderr
+    assert "--yes" in done("audit", "purge", code=2, **quick).stderr
+    events = len(done.json("audit", "list")["events"])
+    purged = done.json("audit", "purge", "--yes", "--export", "gone.csv", **quick)
+    assert purged["purged"] == events
+    rows = list(csv.DictReader(io.StringIO((done.folder / "gone.csv").read_text())))
+    assert [int(row["seq"]) for row in rows] == list(range(1, events + 1))
+    verdict = done.json("audit", "verify")
+    assert (verdict["ok"], verdict["purged"], verdict["sealed"]) == (True, events, 2)
+    assert "gone.csv" in done("audit", "purge", "--yes", "--export", "gone.csv", code=3, **quick).stderr
+    assert done.json("audit", "verify")["purged"] == events, "it purged what it could not export"

@@ -146,9 +146,12 @@ def _say_what_holds(output: Output, verdict: "Verdict", exported: "Head | None")
     if exported is None:
         output.say("  → was it emptied, or replaced by an older copy? --head FILE tells, see audit head")
     elif verdict.head == "proven":
-        output.good(
-            f"the head of {instant(exported.at)} is on it: event {exported.seq} at {exported.position:,}"
+        ends = (
+            f"event {exported.seq}, position {exported.position:,}"
+            if exported.position
+            else "before the first event"
         )
+        output.good(f"the head of {instant(exported.at)} is on it: {ends}")
     else:
         output.warn(
             f"the head of {instant(exported.at)} proves nothing any more: its event was purged; export a new one"

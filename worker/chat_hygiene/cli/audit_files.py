@@ -80,7 +80,7 @@ def purge(
         str | None,
         typer.Option(
             metavar="DATE",
-            help="Only what is from before that day (UTC): 2024-12-24. It may not be a later one.",
+            help="Remove less: only what is from before that day (UTC), such as 2023-12-24.",
         ),
     ] = None,
     export_: Annotated[
