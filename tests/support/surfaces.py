@@ -26,7 +26,7 @@ from chat_hygiene.store.views import VIEWS
 from chat_hygiene.web import pages
 from chat_hygiene.web.page import Page, Sheet
 from chat_hygiene.web.users import Role, new_user
-from chat_hygiene.wiring import notifying, open_ledger
+from chat_hygiene.wiring import notifying, open_ledger, telling
 from support import people
 from support.people import DEVICE, HELD, NUMBER
 from support.site import served
@@ -42,7 +42,7 @@ class Told:
 
     def __init__(self, rig, folder, box) -> None:
         self.rig, self.folder, self.box = rig, folder, box
-        self.said: dict[str, str] = {}
+        self.said: list[tuple[str, str]] = []
         self.lines, self.screen = io.StringIO(), Terminal()
 
     def command(self, *words: str, typed: str = "") -> str:
@@ -52,17 +52,18 @@ class Told:
             stack.enter_context(redirect_stderr(heard))
             stack.enter_context(patch.dict(os.environ, self.environment()))
             stack.enter_context(patch("sys.stdin", io.StringIO(typed)))
+            # The command would listen to warnings alone, on its own stderr.
+            stack.enter_context(patch.object(telling, "configure_logs", lambda *_, **__: None))
             try:
                 app(list(words), standalone_mode=False)
             except click.exceptions.Exit:
                 pass
             except Exception as error:  # noqa: BLE001 - as `main` does
                 failures.show(error, as_json="--json" in words)
-        self.listen()
         return heard.getvalue()
 
     def tell(self, *words: str, **more: str) -> None:
-        self.said[" ".join(words)] = self.command(*words, **more)
+        self.said.append((" ".join(words), self.command(*words, **more)))
 
     def environment(self) -> dict[str, str]:
         plain = {
@@ -126,14 +127,15 @@ def tables(told: Told) -> str:
 
 
 def the_command(told: Told) -> str:
-    return "\n".join(said for words, said in told.said.items() if not words.startswith((*NAMING, *WRITTEN)))
+    return "\n".join(said for words, said in told.said if not words.startswith((*NAMING, *WRITTEN)))
 
 
 def the_command_where_it_names(told: Told) -> str:
-    return "\n".join(said for words, said in told.said.items() if words.startswith(NAMING))
+    return "\n".join(said for words, said in told.said if words.startswith(NAMING))
 
 
 def logs_as_json(told: Told) -> str:
+    assert '"event": "job deleted"' in told.lines.getvalue(), "nothing of what happened was listened to"
     return told.lines.getvalue()
 
 
