@@ -108,6 +108,13 @@ def test_signing_in_leads_to_no_other_site(house, people, next_):
         assert browser.client.post("/sign-in", data=form).headers["location"] == "/"
 
 
+def test_a_link_from_elsewhere_leads_on_by_a_page_of_ours_so_that_the_session_is_sent(house):
+    with house.browser() as browser:
+        page = browser.client.get("/leaving?a=1&b", headers={"Sec-Fetch-Site": "cross-site"})
+        assert 'http-equiv="refresh" content="0; url=/leaving?a=1&amp;b"' in page.text
+        assert browser.client.get("/leaving", headers={"Sec-Fetch-Site": "same-origin"}).status_code == 303
+
+
 def test_signing_in_leads_on_to_what_was_asked_for(house, people):
     with house.browser() as browser:
         away = browser.get("/leaving?policy=a").headers["location"]

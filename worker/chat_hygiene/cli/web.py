@@ -12,7 +12,7 @@ from chat_hygiene.cli import start
 from chat_hygiene.cli.output import JsonOption, Output
 from chat_hygiene.core.errors import Exit
 
-app = typer.Typer(help="The page, health, metrics and webhooks.")
+app = typer.Typer()
 
 
 @app.callback(invoke_without_command=True)

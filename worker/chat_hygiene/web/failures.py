@@ -45,8 +45,13 @@ class Failures:
         """What cannot be shown as it was asked for."""
         if not isinstance(error, HygieneError):
             raise error
-        statuses = {MissingError: 404, AuditBrokenError: 500}
-        status = next((code for kind, code in statuses.items() if isinstance(error, kind)), 422)
+        match error:
+            case MissingError():
+                status = 404
+            case AuditBrokenError():
+                status = 500
+            case _:
+                status = 422
         return self._answer(request, status, _sentence(str(error)), fix=error.fix)
 
     async def database(self, request: Request, error: Exception) -> Response:

@@ -64,7 +64,7 @@ class Site:
         async def show(request: Request) -> Response:
             visitor = self._door.visitor(request)
             if visitor is None:
-                return _to_sign_in(request)
+                return self._to_sign_in(request)
             given = {**request.query_params, **request.path_params}
             return await self._desk.ask(
                 lambda ledger: self._look(request, visitor, page, _visit(ledger, visitor, given), page.read)
@@ -76,7 +76,7 @@ class Site:
         async def take(request: Request) -> Response:
             visitor = self._door.visitor(request)
             if visitor is None:
-                return _to_sign_in(request)
+                return self._to_sign_in(request)
             given = {**request.query_params, **request.path_params}
             text = await self._desk.ask(
                 lambda ledger: csv_text(sheet.header, sheet.rows(_visit(ledger, visitor, given)))
@@ -117,7 +117,7 @@ class Site:
             if visitor is None and request.method == "POST":
                 raise HTTPException(403, "You are not signed in any more. Nothing was done.")
             if visitor is None:
-                return _to_sign_in(request)
+                return self._to_sign_in(request)
             if not visitor.operator:
                 raise HTTPException(403, "Readers look and change nothing. An operator can do this.")
             if request.method != "POST":
@@ -240,6 +240,14 @@ class Site:
             answer.set_cookie(zones.COOKIE, quote(name), max_age=365 * 86_400, samesite="strict")
         return answer
 
+    def _to_sign_in(self, request: Request) -> Response:
+        asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        # A browser that follows a link from elsewhere, such as a message, keeps a strict cookie back; it sends it when
+        # our own page leads there.
+        if request.headers.get("Sec-Fetch-Site") == "cross-site":
+            return self._renderer.page("onward.html", title="One moment", asked=asked)
+        return _away(SIGN_IN if asked == "/" else f"{SIGN_IN}?{urlencode({'next': asked})}")
+
     def _known(self, answer: Response, visitor: Visitor) -> Response:
         """The answer, with the session that its forms belong to if the browser does not have it yet."""
         if visitor.new:
@@ -270,8 +278,3 @@ def _local(path: str) -> str:
     parts = urlsplit(path)
     plain = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
     return path if plain and not (parts.scheme or parts.netloc) else "/"
-
-
-def _to_sign_in(request: Request) -> Response:
-    asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return _away(SIGN_IN if asked == "/" else f"{SIGN_IN}?{urlencode({'next': asked})}")
