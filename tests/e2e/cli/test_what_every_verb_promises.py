@@ -43,6 +43,8 @@ VERBS = [
         "audit list",
         "audit export",
         "audit verify",
+        "audit head",
+        "audit purge",
         "audit certificate",
         "db upgrade",
         "db current",
