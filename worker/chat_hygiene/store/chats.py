@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, exists, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, exists, func, insert, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -272,12 +272,13 @@ def erase(session: Session, chat_id: int, *, now: datetime, how: str, owed: bool
 
 def find(session: Session, refs: Sequence[str], *, wid: str | None = None) -> list[Record]:
     """Rows of these pseudonyms, or of this chat id, on whatever device, with the device's id."""
-    named = chats.c.chat_ref.in_(refs)
+    # The condition on the number twice: each side of the "or" is looked up in an index of its own.
+    named = and_(_ANYWHERE, chats.c.chat_ref.in_(refs))
     query = (
         select(chats, devices.c.device, devices.c.alias)
         .join(devices, devices.c.id == chats.c.device_id)
         # No id is not an id that was erased.
-        .where(_ANYWHERE, named if wid is None else or_(named, chats.c.wid == wid))
+        .where(named if wid is None else or_(named, and_(_ANYWHERE, chats.c.wid == wid)))
         .order_by(chats.c.id)
     )
     return fetch(session, query)

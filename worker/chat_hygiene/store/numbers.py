@@ -19,6 +19,7 @@ def of(session: Session, refs: Collection[str]) -> dict[str, str]:
     anywhere = chats.c.device_id.in_(select(devices.c.id))
     for start in range(0, len(wanted), _BATCH):
         some = chats.c.chat_ref.in_(wanted[start : start + _BATCH])
-        query = select(chats.c.chat_ref, chats.c.wid).where(anywhere, some, chats.c.wid.is_not(None))
-        found |= {row.chat_ref: number(row.wid) for row in session.execute(query)}
+        query = select(chats.c.chat_ref, chats.c.wid).where(anywhere, some)
+        # Not a condition of the query: SQLite would walk the index on ids for it.
+        found |= {row.chat_ref: number(row.wid) for row in session.execute(query) if row.wid is not None}
     return found
