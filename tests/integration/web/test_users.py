@@ -37,7 +37,7 @@ def test_a_line_that_was_made_lets_its_person_in(tmp_path):
         (LINE, "named twice"),
     ],
     # The hash is another one in each process, and test processes have to agree on the names of tests.
-    ids=lambda text: text.partition("scrypt$")[0],
+    ids=lambda text: text.partition("$")[0],
 )
 def test_a_mistake_is_told_with_its_line(tmp_path, line, problem):
     file = tmp_path / "users"
