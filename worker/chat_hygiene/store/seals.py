@@ -25,6 +25,8 @@ _ALONE = text("SELECT pg_advisory_xact_lock(7236417082)")
 # New events queue behind a waiting sealer: it waits briefly, and seals the next time.
 _PATIENCE = text("SET LOCAL lock_timeout = '3s'")
 _LOCK_NOT_AVAILABLE = "55P03"
+# Of a long audit each batch would start processes of the server's, which takes longer than the batch.
+_ONE_PROCESS = text("SET LOCAL max_parallel_workers_per_gather = 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,8 @@ def walk(session: Session, after: int, *, batch: int) -> Iterator[Columns]:
 
     In flat memory. Raises BrokenError when a row cannot be read.
     """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(_ONE_PROCESS)
     size = batch
     while True:
         try:
