@@ -128,7 +128,7 @@ def test_each_number_says_what_stands_in_its_way(browser, world):
             .values(breaker_until=NOW + DAY, breaker_failures=7, uncovered=3, gone_since=NOW)
         )
     first, second = words(browser.get("/devices")).split(" d2 ")
-    assert "Support d1 ✓ well: in operation ✓ well: WhatsApp is online ✓ wrong: too old" in first
+    assert "Support d1 ✓ well: in operation ✓ well: WhatsApp is online ✕ wrong: too old" in first
     assert "its plan gives no access to its chats" in second
     assert "WhatsApp is offline ✕ wrong: too old to delete by" in second
     assert "breaker open" in second
