@@ -6,7 +6,7 @@ Cheap enough for every page: small tables, and counts that end at `MOST`.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from chat_hygiene.store import devices, glance, run_records, switches
+from chat_hygiene.store import devices, glance, switches, troubles
 from chat_hygiene.store.devices import Device
 from chat_hygiene.store.records import Record
 from chat_hygiene.store.switches import Stop
@@ -75,7 +75,7 @@ def glance_at(ledger: Ledger, *, now: datetime) -> Glance:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """What stands below the glance: the policies as `glance.policies_now` has them, and the runs that await an approval."""
+    """What stands below the glance: the policies as `glance.policies_now` has them, and what awaits an approval as `troubles` has it."""
 
     policies: tuple[Record, ...]
     awaiting: tuple[Record, ...]
@@ -85,5 +85,5 @@ def overview(ledger: Ledger) -> Overview:
     """The policies, and what waits for a person."""
     with ledger.reading() as session:
         return Overview(
-            tuple(glance.policies_now(session)), tuple(run_records.listing(session, awaiting=True))
+            tuple(glance.policies_now(session)), tuple(troubles.awaiting(session))
         )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from chat_hygiene.store import devices, leaving, run_records, upcoming
+from chat_hygiene.store import devices, leaving, troubles, upcoming
 from chat_hygiene.store.devices import Device
 from chat_hygiene.store.leaving import Queue
 from chat_hygiene.store.records import Record
@@ -25,7 +25,7 @@ class Soon:
         next: where the next page begins; None: there is none.
         queues: every policy's queue.
         numbers: those that can be chosen.
-        awaiting: the runs whose chats leave only once somebody approves.
+        awaiting: the runs whose chats leave only once somebody approves, as `troubles` has them.
     """
 
     rows: tuple[Record, ...]
@@ -49,7 +49,7 @@ def leaving_soon(
         why = upcoming.blocked(session, {(row["device"], row["chat_ref"]) for row in rows})
         for row in rows:
             row["blocked_by"] = why.get((row["device"], row["chat_ref"]))
-        awaiting = tuple(run_records.listing(session, awaiting=True))
+        awaiting = tuple(troubles.awaiting(session))
     end = (rows[-1]["not_before"], rows[-1]["job_id"]) if more else None
     return Soon(tuple(rows), end, queues, numbers, awaiting)
 
