@@ -15,7 +15,7 @@ from chat_hygiene.web.pages import PARTS
 from support.databases import SqliteDatabases
 from support.site import People, served
 
-WIDTH, HEIGHT, MOST = 1280, 860, 1400
+WIDTH, HEIGHT, MOST = 1280, 860, 1000
 """Pixels; a page is shown as far down as MOST."""
 THEMES = ("light", "dark")
 
@@ -57,7 +57,7 @@ def write(folder: Path) -> None:
 def _take(page, file: Path) -> None:
     height = min(page.evaluate("document.documentElement.scrollHeight"), MOST)
     taken = page.screenshot(full_page=True, clip={"x": 0, "y": 0, "width": WIDTH, "height": height})
-    few = Image.open(io.BytesIO(taken)).convert("RGB").quantize(64, dither=Image.Dither.NONE)
+    few = Image.open(io.BytesIO(taken)).convert("RGB").quantize(32, dither=Image.Dither.NONE)
     few.save(file, optimize=True)
 
 

@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 
 from browser.hostile import ACTOR
-from chat_hygiene.web.page import Deed, Sheet
+from chat_hygiene.web.page import Deed, Page
 from chat_hygiene.web.pages import PARTS
 
 WIDTHS, THEMES = (1280, 360), ("light", "dark")
@@ -17,9 +17,9 @@ def paths(given):
     """Of every part that is looked at, and of the door; a form gets by its query what a link to it would give."""
     query = urlencode(given)
     for part in PARTS:
-        if not isinstance(part, Sheet):
+        if isinstance(part, Page | Deed):
             path = part.path.format_map({name: quote(value, safe="") for name, value in given.items()})
-            yield f"{path}?{query}" if isinstance(part, Deed) or path in NEEDS_QUERY else path
+            yield f"{path}?{query}" if isinstance(part, Deed) else path
     yield from ("/zone", "/no-such-page")
 
 
@@ -45,8 +45,6 @@ def page(request, browser):
     yield page
     context.close()
 
-
-NEEDS_QUERY = {"/chats/find"}
 
 CHECKS = """async rules => {
   const found = (await axe.run({resultTypes: ['violations'], ...rules})).violations;

@@ -14,13 +14,14 @@ from chat_hygiene.providers.fake.believable import SALES, SUPPORT, demo_world
 from chat_hygiene.providers.fake.records import api_time, chat_record
 from chat_hygiene.providers.fake.server import serve
 from chat_hygiene.settings import load_settings
-from chat_hygiene.store import heartbeats
 from chat_hygiene.wiring import holding
+from chat_hygiene.wiring.health import QUEUES
+from chat_hygiene.wiring.serving import Service
 from chat_policies import load
 from support.site import KEYS
 
-BEGAN = datetime(2026, 5, 4, 1, 30, tzinfo=UTC)
-DAY = timedelta(days=1)
+BEGAN = datetime(2026, 5, 3, 14, 10, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 POLICIES = """
 version: 1
 defaults: {{timezone: Europe/Madrid, schedule: "0 3 * * *"}}
@@ -43,7 +44,7 @@ policies:
     limits: {{max_chats: 200, max_share: 60%}}
   - name: returns-60d
     description: Returns are over after two months; never off the platform alone
-    schedule: "30 4 * * 1"
+    schedule: "0 2 * * 1"
     mode: enforce
     when: {{status: [pending], labels: [returned], inactive_for: 60d}}
     grace: none
@@ -90,19 +91,22 @@ def build(database_url: str) -> Town:
 def _live(ledger, world, shift) -> None:
     _apply(ledger, most=200, because="agreed with legal on the retention calendar")
     _arrive(world, SUPPORT, "Returns desk", 2, status="pending", labels=["returned"], refused=True)
-    _run(ledger)
+    shift[0] += 11 * HOUR  # 03:10 in Madrid
+    _night(ledger)
     for day in range(1, 4):
         shift[0] += DAY
         _arrive(world, SALES, f"Trade fair, day {day}", 2 * day)
-        _run(ledger)
+        _night(ledger)
     wiring.pause(ledger, ["returns-60d"], because="the returns team is moving", now=ledger.now())
     shift[0] += DAY
     _apply(ledger, most=4, because="slower while the new team settles in")
     wiring.resume(ledger, ["returns-60d"], because="moved", now=ledger.now())
-    _run(ledger)
+    _night(ledger)
     shift[0] += DAY
     _arrive(world, SUPPORT, "Spring campaign", 9)
-    _run(ledger)
+    _night(ledger)
+    shift[0] += 5 * HOUR
+    _night(ledger)
     due = _column(ledger, "select chat_ref from jobs where state = 'queued' order by id limit 3")
     for ref in due[:2]:
         aim = holding.aim(ledger, chat=ref, on=None)
@@ -110,9 +114,6 @@ def _live(ledger, world, shift) -> None:
         holding.place(
             ledger, aim, reason="dispute about an order", until=until, progress=lambda _done, _of: None
         )
-    with ledger.writing() as session:
-        for part in ("tick", "worker", "beat"):
-            heartbeats.beat(session, part, now=ledger.now())
 
 
 def _apply(ledger, *, most: int, because: str) -> None:
@@ -120,15 +121,24 @@ def _apply(ledger, *, most: int, because: str) -> None:
     wiring.apply(ledger, load(document, "policies.yaml"), because=because, now=ledger.now())
 
 
-def _run(ledger) -> None:
-    wiring.run_once(ledger, [], watcher=wiring.Watcher())
+def _night(ledger) -> None:
+    """What a service does by itself, once: a sync, what the calendar asks for, and the deletions until none is due."""
+    wiring.sync_once(ledger, full=True, watcher=wiring.Watcher())
+    service = Service(ledger.settings, stop=lambda: False, clock=ledger.context.clock)
+    service.tick()
+    for run in service.waiting_runs():
+        service.evaluate(run)
+    service.drain()
+    for queue in QUEUES:
+        service.beat(queue)
+    service.close()
 
 
 def _arrive(world, device, name, count, *, status="resolved", labels=(), refused=False) -> None:
-    """Chats that have been quiet for long; one in five has an owner who cannot be told from another."""
+    """Chats that have been quiet for long."""
     for number in range(count):
         quiet = world.now() - timedelta(days=70 + 3 * number)
-        wid = f"4477009{abs(hash_of(name)) % 9000 + 1000}{number:02d}@c.us"
+        wid = f"4477009{number_of(name) % 9000 + 1000}{number:02d}@c.us"
         at = api_time(quiet)
         record = chat_record(
             wid, last_message_at=quiet, name=f"{name} {number + 1}", status=status, statusUpdatedAt=at,
@@ -140,7 +150,7 @@ def _arrive(world, device, name, count, *, status="resolved", labels=(), refused
             world.refuse(device, wid)
 
 
-def hash_of(name: str) -> int:
+def number_of(name: str) -> int:
     """The same in every process."""
     return sum(ord(char) * place for place, char in enumerate(name, 1))
 
