@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql import Executable
 
 from chat_hygiene.store import seals
+from chat_hygiene.store.chain import Chain, Link
 from chat_hygiene.store.tables import audit_events, audit_seals, switches
 from support.chain import KEY, NOW, append
 
@@ -130,6 +131,16 @@ def insertions(rng: Random, chain: Sequence[Any], gap: int) -> Ways:
             insert(audit_seals).values(position=last.position + 1, event_id=7000, hash=OTHER_HASH),
         ],
     )
+    stopped = (row.event_id, "2026-05-09T03:00:00.123456Z", "stopped", "eve", *[None] * 8)
+    there = Chain(KEY).follow(Link(row.position - 1, 1, OTHER_HASH), stopped)
+    yield (
+        "event and seal of another ledger with the same key",
+        [
+            delete(audit_events).where(row.event_id == SEQ),
+            insert(audit_events).values(seq=row.event_id, **NEW),
+            seal(row.position).values(hash=there.hash),
+        ],
+    )
     yield (
         "event in the place of another",
         [
@@ -207,6 +218,10 @@ def marks(rng: Random, chain: Sequence[Any], purged: int) -> Ways:
             insert(audit_events).values(seq=purged, **NEW),
             insert(audit_seals).values(position=purged, event_id=purged, hash=OTHER_HASH),
         ],
+    )
+    yield (
+        "a seal put back before the checkpoint",
+        [insert(audit_seals).values(position=purged, event_id=purged, hash=OTHER_HASH)],
     )
     yield "an event put back before the checkpoint", [insert(audit_events).values(seq=purged, **NEW)]
 
