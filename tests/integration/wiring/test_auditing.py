@@ -1,5 +1,6 @@
 """The audit's oldest part goes when its time is over, and what is left proves itself; a head kept elsewhere shows a cut."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -87,6 +88,24 @@ def test_a_purge_that_is_killed_has_only_done_less(aged, monkeypatch):
     assert (verdict.ok, verdict.purged) == (True, 4), verdict.problem
     assert purge(aged) == 6
     assert verify_audit(aged).purged == 10
+
+
+def test_others_write_and_seal_while_the_audit_is_purged_twice_at_once(aged, monkeypatch):
+    monkeypatch.setattr(checkpoints, "BATCH", 1)
+    found = auditing.oldest(aged, before=None)
+
+    def write(number):
+        with aged.writing() as session:
+            append_at(session, YOUNG, number)
+
+    with ThreadPoolExecutor(4) as pool:
+        purges = [pool.submit(auditing.purge, aged, found, lambda _gone: None) for _ in range(2)]
+        writes = [pool.submit(write, number) for number in range(20)]
+        gone = [each.result() for each in purges]
+        assert [each.result() for each in writes] == [None] * 20
+    assert sum(gone) == 10, "two purges removed the same, or not all"
+    verdict = verify_audit(aged)
+    assert (verdict.ok, verdict.purged, verdict.sealed, verdict.unsealed) == (True, 10, 5 + 20 + 10, 0)
 
 
 def test_a_purge_that_dies_within_a_batch_has_done_nothing_of_it(aged, monkeypatch):
