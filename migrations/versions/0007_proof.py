@@ -102,10 +102,9 @@ def upgrade() -> None:
         "ix_audit_events_changes", "audit_events", ["at"], sqlite_where=changes, postgresql_where=changes
     )
     there = sa.text("removed_at is null and missing_since is null")
-    failures = sa.text("error_class is not null and state in ('queued', 'failed', 'quarantined')")
-    op.create_index(
-        "ix_jobs_failures", "jobs", ["last_failed_at", "id"], sqlite_where=failures, postgresql_where=failures
-    )
+    failures = sa.text("error_class is not null")
+    keys = ["state", "last_failed_at", "id"]
+    op.create_index("ix_jobs_failures", "jobs", keys, sqlite_where=failures, postgresql_where=failures)
     op.create_index("ix_chats_there", "chats", ["device_id"], sqlite_where=there, postgresql_where=there)
     op.add_column("holds", sa.Column("label_shown", sa.Text))
     _mask_labels()
