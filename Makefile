@@ -10,10 +10,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade --quiet
 
-.PHONY: help demo test check docs bench chaos lock clean
+.PHONY: help demo test check docs screenshots bench chaos lock clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.runtime ## The whole job on a built-in fake server, in a temporary folder (start here)
 	@$(BIN)/chat-hygiene demo
@@ -29,6 +29,9 @@ check: $(VENV)/.dev ## Style, types and layers
 
 docs: $(VENV)/.dev ## What is written from the code: docs/report-views.md and its like
 	@$(BIN)/python docs/make.py
+
+screenshots: $(VENV)/.dev ## Every page in both themes, into docs/screenshots (needs Chromium)
+	@PYTHONPATH=tests $(BIN)/python tests/browser/screenshots.py docs/screenshots
 
 bench: ## Measurements
 	@echo 'make bench: there are no measurements yet' >&2; exit 1

@@ -57,7 +57,11 @@ def write(folder: Path) -> None:
 def _take(page, file: Path) -> None:
     height = min(page.evaluate("document.documentElement.scrollHeight"), MOST)
     taken = page.screenshot(full_page=True, clip={"x": 0, "y": 0, "width": WIDTH, "height": height})
-    few = Image.open(io.BytesIO(taken)).convert("RGB").quantize(32, dither=Image.Dither.NONE)
+    few = (
+        Image.open(io.BytesIO(taken))
+        .convert("RGB")
+        .quantize(40, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    )
     few.save(file, optimize=True)
 
 

@@ -129,6 +129,7 @@ def _night(ledger) -> None:
     for run in service.waiting_runs():
         service.evaluate(run)
     service.drain()
+    service.look_at_debts()
     for queue in QUEUES:
         service.beat(queue)
     service.close()

@@ -84,6 +84,4 @@ class Overview:
 def overview(ledger: Ledger) -> Overview:
     """The policies, and what waits for a person."""
     with ledger.reading() as session:
-        return Overview(
-            tuple(glance.policies_now(session)), tuple(troubles.awaiting(session))
-        )
+        return Overview(tuple(glance.policies_now(session)), tuple(troubles.awaiting(session)))
