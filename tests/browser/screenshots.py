@@ -15,8 +15,9 @@ from chat_hygiene.web.pages import PARTS
 from support.databases import SqliteDatabases
 from support.site import People, served
 
-WIDTH, HEIGHT, MOST = 1280, 860, 1000
+WIDTH, HEIGHT, MOST = 1280, 860, 900
 """Pixels; a page is shown as far down as MOST."""
+COLOURS = 48
 THEMES = ("light", "dark")
 
 
@@ -57,12 +58,15 @@ def write(folder: Path) -> None:
 def _take(page, file: Path) -> None:
     height = min(page.evaluate("document.documentElement.scrollHeight"), MOST)
     taken = page.screenshot(full_page=True, clip={"x": 0, "y": 0, "width": WIDTH, "height": height})
-    few = (
-        Image.open(io.BytesIO(taken))
-        .convert("RGB")
-        .quantize(40, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    )
-    few.save(file, optimize=True)
+    _in_few_colours(Image.open(io.BytesIO(taken)).convert("RGB")).save(file, optimize=True)
+
+
+def _in_few_colours(image: Image.Image) -> Image.Image:
+    """In those that cover the most of it, as they are: any other choice tints the ground or a small sign."""
+    found = sorted(image.getcolors(image.width * image.height), reverse=True)[:COLOURS]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([part for _, colour in found for part in colour])
+    return image.quantize(palette=palette, dither=Image.Dither.NONE)
 
 
 if __name__ == "__main__":
