@@ -173,6 +173,7 @@ def broker_messages(told: Told) -> str:
         sent = [message for queue in Channel.queues.values() for message in list(queue.queue)]
     finally:
         before.set_default()
+        before.set_current()
         Channel.queues.clear()
     assert sent, "nobody was woken up, so nothing was tested"
     return repr(sent) + "".join(json.dumps(each) for each in sent)
