@@ -1,7 +1,8 @@
 """What the service answers when nothing is scripted: its routes, and what a call does to the world."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any
 from urllib.parse import unquote
 
@@ -44,7 +45,7 @@ def respond(world: World, call: Call) -> Answer:
         return error_answer(401, "error:unauthorized", "Invalid API token")
     match call.method, call.route:
         case "GET", "devices":
-            return _page(call, list(world.devices.values()))
+            return _page(call, world.devices.values())
         case ("GET", "device" | "chats" | "chat") | ("DELETE", "chat"):
             return _of_device(world, call)
         case "GET", "webhooks":
@@ -73,25 +74,23 @@ def _of_device(world: World, call: Call) -> Answer:
 
 
 def _listing(world: World, call: Call) -> Answer:
-    shown = [
-        record for chat in world.stored(call.device or "") if (record := _shown(world, chat)) is not None
-    ]
-    if (status := call.query.get("status")) is not None:
-        shown = [record for record in shown if record.get("status") == status]
-    if (sort := call.query.get("sort")) is not None:
+    device, sort, status = call.device or "", call.query.get("sort"), call.query.get("status")
+    chats: Iterable[Chat] = world.stored(device)
+    if sort is not None:
         if sort not in _SORTS:
             return error_answer(400, "error:sort", "Unknown sort order")
         key, backwards = _SORTS[sort]
-        shown.sort(key=key, reverse=backwards)
-    return _page(call, shown)
+        chats = world.ordered(device, sort, key, backwards=backwards)
+    shown = (record for chat in chats if (record := _shown(world, chat)) is not None)
+    return _page(call, (record for record in shown if status is None or record.get("status") == status))
 
 
-def _page(call: Call, records: list[Record]) -> Answer:
+def _page(call: Call, records: Iterable[Record]) -> Answer:
     page, size = call.query.get("page", "0"), call.query.get("size", "20")
     if not (page.isdecimal() and size.isdecimal() and int(size) > 0):
         return error_answer(400, "error:page", "Bad page or size")
     start = int(page) * int(size)
-    return json_answer(200, records[start : start + int(size)])
+    return json_answer(200, list(islice(records, start, start + int(size))))
 
 
 def _single(world: World, chat: Chat) -> Answer:

@@ -6,11 +6,11 @@ same lock. What a call does to the state is in `api`; how an answer reaches the 
 
 import copy
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from chat_hygiene.clock import Clock
 from chat_hygiene.providers.fake.faults import Fault
@@ -45,7 +45,9 @@ class World:
     devices: dict[str, Record] = field(default_factory=dict)
     webhooks: list[Record] = field(default_factory=list)
     """Registered; none is ever called."""
-    _chats: dict[tuple[str, str], Chat] = field(default_factory=dict)
+    _chats: dict[str, dict[str, Chat]] = field(default_factory=dict)
+    _orders: dict[str, dict[str, list[Chat]]] = field(default_factory=dict)
+    """Of each number whose chats stand still: them in the orders that were asked for. A large account is sorted once."""
     _script: list[_Scripted] = field(default_factory=list)
     _log: list[Seen] = field(default_factory=list)
     _changed: threading.Condition = field(default_factory=threading.Condition)
@@ -69,32 +71,36 @@ class World:
     def add_chat(self, device: str, record: Record) -> None:
         """Adds a chat, in the API's spelling; only `id` is needed."""
         with self.locked():
-            self._chats[device, record["id"]] = Chat(record)
+            self._chats.setdefault(device, {})[record["id"]] = Chat(record)
+            self._orders.pop(device, None)
 
     def change_chat(self, device: str, wid: str, **fields: object) -> None:
         """Sets fields of a chat, in the API's spelling."""
         with self.locked():
-            self._chats[device, wid].record |= fields
+            self._chats[device][wid].record |= fields
+            self._orders.pop(device, None)
 
     def refuse(self, device: str, wid: str, *, refused: bool = True) -> None:
         """From now on WhatsApp refuses to delete this chat (400), or no longer."""
         with self.locked():
-            self._chats[device, wid].refused = refused
+            self._chats[device][wid].refused = refused
 
     def message_arrives(self, device: str, wid: str, at: datetime | None = None) -> None:
         """The customer writes, now unless said otherwise; the chat is (again) on the platform, active and unread."""
         with self.locked():
-            chat = self._chats[device, wid]
+            chat = self._chats[device][wid]
             moment = api_time((at or self.now()).astimezone(UTC))
             chat.record |= {"status": "active", "waStatus": "active", "statusUpdatedAt": moment}
             chat.record |= {"lastMessageAt": moment, "lastInboundMessageAt": moment}
             chat.record["meta"] = {**chat.record.get("meta", {}), "unreadCount": 1, "isUnread": True}
             chat.on_platform = chat.in_whatsapp = True
+            self._orders.pop(device, None)
 
     def forget(self, device: str, wid: str) -> None:
         """The vendor drops its copy, whatever WhatsApp has: 404, no longer listed."""
         with self.locked():
-            del self._chats[device, wid]
+            del self._chats[device][wid]
+            self._orders.pop(device, None)
 
     def revoke_token(self) -> None:
         """No token is right any more."""
@@ -114,12 +120,12 @@ class World:
     def find(self, device: str, wid: str) -> Chat | None:
         """A copy of a chat and where it still is; None for one that was never there or is forgotten."""
         with self.locked():
-            return copy.deepcopy(self._chats.get((device, wid)))
+            return copy.deepcopy(self.stored_chat(device, wid))
 
     def chats(self, device: str) -> dict[str, Chat]:
         """Copies of a number's chats by id, wherever they still are."""
         with self.locked():
-            return {wid: copy.deepcopy(chat) for (owner, wid), chat in self._chats.items() if owner == device}
+            return copy.deepcopy(self._chats.get(device, {}))
 
     def seen(
         self, *, method: str | None = None, route: str | None = None, wid: str | None = None
@@ -152,10 +158,17 @@ class World:
             self._log.append(seen)
             self._changed.notify_all()
 
-    def stored(self, device: str) -> list[Chat]:
-        """The chats themselves, not copies. For `api`, under the lock."""
-        return [chat for (owner, _), chat in self._chats.items() if owner == device]
+    def stored(self, device: str) -> Collection[Chat]:
+        """The chats themselves, not copies. Under the lock."""
+        return self._chats.get(device, {}).values()
+
+    def ordered(self, device: str, name: str, key: Callable[[Record], Any], *, backwards: bool) -> list[Chat]:
+        """The same in an order, which has a name. For `api`, under the lock."""
+        orders = self._orders.setdefault(device, {})
+        if name not in orders:
+            orders[name] = sorted(self.stored(device), key=lambda chat: key(chat.record), reverse=backwards)
+        return orders[name]
 
     def stored_chat(self, device: str, wid: str) -> Chat | None:
         """The chat itself, not a copy. For `api`, under the lock."""
-        return self._chats.get((device, wid))
+        return self._chats.get(device, {}).get(wid)
