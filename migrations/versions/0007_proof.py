@@ -97,6 +97,8 @@ def upgrade() -> None:
     op.drop_index("ix_jobs_run_id", "jobs")
     op.create_index("ix_jobs_run_id_state", "jobs", ["run_id", "state"])
     op.create_index("ix_jobs_chat_ref", "jobs", ["chat_ref"])
+    op.drop_index("ix_jobs_state", "jobs")
+    op.create_index("ix_jobs_state", "jobs", ["state", "policy_id", "not_before", "id"])
     changes = sa.text(CHANGES)
     op.create_index(
         "ix_audit_events_changes", "audit_events", ["at"], sqlite_where=changes, postgresql_where=changes
@@ -129,6 +131,8 @@ def downgrade() -> None:
     op.drop_index("ix_chats_there", "chats")
     op.drop_index("ix_jobs_failures", "jobs")
     op.drop_index("ix_audit_events_changes", "audit_events")
+    op.drop_index("ix_jobs_state", "jobs")
+    op.create_index("ix_jobs_state", "jobs", ["state", "policy_id", "not_before"])
     op.drop_index("ix_jobs_chat_ref", "jobs")
     op.drop_index("ix_jobs_run_id_state", "jobs")
     op.create_index("ix_jobs_run_id", "jobs", ["run_id"])

@@ -9,13 +9,14 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import Select, and_, func, select, tuple_
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import literal
 
 from chat_hygiene.core.states import JobState
 from chat_hygiene.store.records import Record, fetch
 from chat_hygiene.store.tables import chats, devices, jobs, policies
+from chat_hygiene.store.types import Instant
 
 # Written into the statement: the planner must see which part of the index it is.
 _QUEUED = jobs.c.state == literal(JobState.QUEUED.value, literal_execute=True)
@@ -62,8 +63,8 @@ def page(
             query = query.where(jobs.c.device_id == device_id)
         if after is not None:
             at, job_id = after
-            later = or_(jobs.c.not_before > at, and_(jobs.c.not_before == at, jobs.c.id > job_id))
-            query = query.where(jobs.c.not_before >= at, later)
+            # As a row, so that the index is entered there: many may leave at one instant.
+            query = query.where(tuple_(jobs.c.not_before, jobs.c.id) > tuple_(literal(at, Instant()), job_id))
         rows += fetch(session, query.order_by(jobs.c.not_before, jobs.c.id).limit(limit))
     return sorted(rows, key=itemgetter("not_before", "job_id"))[:limit]
 

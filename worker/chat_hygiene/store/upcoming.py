@@ -9,13 +9,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, column, exists, func, or_, select, table
+from sqlalchemy import ColumnElement, Select, and_, column, exists, func, select, table, tuple_
 from sqlalchemy.orm import Session
+from sqlalchemy.sql import literal
 
 from chat_hygiene.core.states import HOLDING_STATES, OPEN_STATES, JobState
 from chat_hygiene.store.records import Record, fetch
 from chat_hygiene.store.tables import chats, jobs, policies, policy_runs, run_candidates
 from chat_hygiene.store.types import Instant
+
+MOST = 10_000
+"""A place or a number of so many stands for so many or more: nobody reads further, and a long queue is not counted."""
+
+# Written into the statement: the planner must see that a partial index holds all these rows.
+_QUEUED = jobs.c.state == literal(JobState.QUEUED.value, literal_execute=True)
 
 _VIEW = table(
     "report_v1_upcoming",
@@ -35,7 +42,7 @@ class Late:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a queued job stands, from 1, among the queued ones of its policy and among those of its number."""
+    """Where a queued job stands, from 1, among the queued ones of its policy and among those of its number; each up to `MOST`."""
 
     in_policy: int
     of_policy: int
@@ -120,19 +127,36 @@ def withheld(session: Session, chat_id: int) -> dict[int, Record]:
 
 
 def place(session: Session, job: Record) -> Place:
-    """Where a queued job stands. Whoever is due first is worked first."""
-    queued = jobs.c.state == JobState.QUEUED.value
-    before = or_(
-        jobs.c.next_attempt_at < job["next_attempt_at"],
-        and_(jobs.c.next_attempt_at == job["next_attempt_at"], jobs.c.id < job["id"]),
+    """Where a queued job stands: in its policy by when each may leave, on its number by when each is tried next.
+
+    Where `MOST` or more of its number are tried at one instant, which of them is first is not settled: its place is `MOST`.
+    """
+    in_policy = and_(_QUEUED, jobs.c.policy_id == job["policy_id"])
+    on_device = and_(_QUEUED, jobs.c.device_id == job["device_id"])
+    # As a row, so that the index is walked up to it and no further.
+    this = tuple_(literal(job["not_before"], Instant()), job["id"])
+    before = and_(in_policy, tuple_(jobs.c.not_before, jobs.c.id) < this)
+    return Place(
+        in_policy=min(1 + _count(session, before), MOST),
+        of_policy=_count(session, in_policy),
+        on_device=min(1 + _ahead(session, on_device, job), MOST),
+        of_device=_count(session, on_device),
     )
 
-    def among(whose: ColumnElement[bool]) -> tuple[int, int]:
-        query = select(func.count().filter(before), func.count()).where(queued, whose)
-        ahead, all_ = session.execute(query).one()
-        return ahead + 1, all_
 
-    return Place(*among(jobs.c.policy_id == job["policy_id"]), *among(jobs.c.device_id == job["device_id"]))
+def _ahead(session: Session, on_device: ColumnElement[bool], job: Record) -> int:
+    sooner = _count(session, and_(on_device, jobs.c.next_attempt_at < job["next_attempt_at"]))
+    beside = select(jobs.c.id).where(on_device, jobs.c.next_attempt_at == job["next_attempt_at"])
+    rows = beside.limit(MOST).subquery()
+    together, before = session.execute(
+        select(func.count(), func.count().filter(rows.c.id < job["id"])).select_from(rows)
+    ).one()
+    return MOST if together == MOST else sooner + before
+
+
+def _count(session: Session, which: ColumnElement[bool]) -> int:
+    rows = select(jobs.c.id).where(which).limit(MOST).subquery()
+    return session.execute(select(func.count()).select_from(rows)).scalar_one()
 
 
 def _withheld(*columns: ColumnElement[Any]) -> Select[Any]:

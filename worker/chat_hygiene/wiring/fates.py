@@ -11,6 +11,7 @@ from chat_hygiene.core.words import span
 from chat_hygiene.pipeline.explain import PolicyVerdict, Queued, Report
 from chat_hygiene.store.pseudonyms import mask_numbers
 from chat_hygiene.store.records import Record
+from chat_hygiene.store.upcoming import MOST
 
 Line = tuple[str | datetime, ...]
 
@@ -96,8 +97,8 @@ def _queued(each: PolicyVerdict, queued: Queued, now: datetime) -> Iterator[Line
         yield ("should be gone since ", queued.not_before)
     if not late:
         yield ("leaving soon since ", queued.matched_at, ": a new message or a hold takes it off")
-    in_policy = f"{ordinal(place.in_policy)} of {place.of_policy:,} of this policy"
-    on_number = f"{ordinal(place.on_device)} of {place.of_device:,} on its number"
+    in_policy = f"{_place(place.in_policy, place.of_policy)} of this policy"
+    on_number = f"{_place(place.on_device, place.of_device)} on its number"
     yield (f"job {queued.job_id}: {in_policy}, {on_number}",)
     if each.blocked_by is not None:
         yield (f"in its way now: {_BLOCKED[each.blocked_by]}",)
@@ -153,6 +154,13 @@ def _next_run(each: PolicyVerdict) -> Line:
 
 def _from(at: datetime, now: datetime) -> Line:
     return (f"in {span(at - now)}, at ", at) if at > now else ("now, due since ", at)
+
+
+def _place(number: int, of: int) -> str:
+    """`3rd of 40`, `3rd of 10,000+`, `among 10,000+`."""
+    if of < MOST:
+        return f"{ordinal(number)} of {of:,}"
+    return f"among {MOST:,}+" if number == MOST else f"{ordinal(number)} of {MOST:,}+"
 
 
 def ordinal(number: int) -> str:

@@ -109,8 +109,9 @@ Index(
     sqlite_where=text("state = 'queued' and intent is not null"),
     postgresql_where=text("state = 'queued' and intent is not null"),
 )
-# Counted at every scrape of the metrics, and by the report views.
-Index("ix_jobs_state", jobs.c.state, jobs.c.policy_id, jobs.c.not_before)
+# Counted at every scrape of the metrics, and by the report views; with the id because what leaves is read page by page, and
+# a run queues all its jobs for one instant.
+Index("ix_jobs_state", jobs.c.state, jobs.c.policy_id, jobs.c.not_before, jobs.c.id)
 Index("ix_jobs_finished_at", jobs.c.finished_at)
 Index("ix_jobs_chat_id", jobs.c.chat_id)
 # One chat's jobs, and what keeps the few chats of a page back, by the only name that stays.
