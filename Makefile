@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade --quiet
 
-.PHONY: help demo test check docs screenshots bench chaos lock clean
+.PHONY: help demo test check docs screenshots bench bench-large chaos lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,8 +33,11 @@ docs: $(VENV)/.dev ## What is written from the code: docs/report-views.md and it
 screenshots: $(VENV)/.dev ## Every page in both themes, into docs/screenshots (needs Chromium)
 	@PYTHONPATH=tests $(BIN)/python tests/browser/screenshots.py docs/screenshots
 
-bench: ## Measurements
-	@echo 'make bench: there are no measurements yet' >&2; exit 1
+bench: $(VENV)/.bench ## What it costs, each figure beside a reference of the same run; 10 minutes, alone on the machine
+	@PYTHONPATH=tests $(BIN)/python -m bench --write docs/benchmarks.md
+
+bench-large: $(VENV)/.bench ## The same with the big sizes: an hour, and 20 GB of disk
+	@PYTHONPATH=tests $(BIN)/python -m bench --large --write docs/benchmarks.md
 
 chaos: $(VENV)/.dev ## A thousand kills on each engine and every fault there is; writes docs/chaos.md
 	@mkdir -p build docs && rm -f build/chaos.jsonl
@@ -44,6 +47,7 @@ chaos: $(VENV)/.dev ## A thousand kills on each engine and every fault there is;
 lock: $(VENV)/.dev ## Newest versions that pyproject.toml allows, into the lock files
 	@$(LOCK) --group build --output-file requirements.lock
 	@$(LOCK) --extra notify --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	@$(LOCK) --extra notify --group dev --group bench --constraint requirements-dev.lock --output-file requirements-bench.lock
 
 clean: ## Removes .venv, caches and builds
 	@rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist
@@ -71,4 +75,9 @@ $(VENV)/.runtime: requirements.lock pyproject.toml | $(BIN)/python
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@echo 'Installing what requirements-dev.lock names' >&2
 	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.bench: requirements-bench.lock $(VENV)/.dev
+	@echo 'Installing what requirements-bench.lock names' >&2
+	@$(PIP) install --require-hashes -r requirements-bench.lock
 	@touch $@

@@ -38,19 +38,19 @@ _OPTIONS = {
 class Postgres:
     """A server that this process started: `.url` is the address of its `postgres` database."""
 
-    def __init__(self, home: Path, *, tcp: bool) -> None:
+    def __init__(self, home: Path, *, tcp: bool, options: dict[str, str]) -> None:
         self._who = _unprivileged(home)
         self._binaries = _binaries(home, self._who)
         self._home, self._data = home, home / "data"
         words = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]
         _run([self._binaries / "initdb", "-D", self._data, *words], self._who)
-        self._listen: dict[str, str] = {"listen_addresses": ""}
+        self._listen: dict[str, str] = {"listen_addresses": "", **options}
         self.url = URL.create(
             "postgresql+psycopg", "postgres", database="postgres", query={"host": str(home)}
         )
         if tcp:
             self.port = _free_port()
-            self._listen = {"listen_addresses": "127.0.0.1", "port": str(self.port)}
+            self._listen |= {"listen_addresses": "127.0.0.1", "port": str(self.port)}
             self.url = URL.create(
                 "postgresql+psycopg", "postgres", host="127.0.0.1", port=self.port, database="postgres"
             )
@@ -77,12 +77,12 @@ class Postgres:
 
 
 @contextmanager
-def postgres(*, tcp: bool = False) -> Iterator[Postgres]:
-    """A running server, on a socket in its own folder; with `tcp` also on a free loopback port."""
+def postgres(*, tcp: bool = False, **options: str) -> Iterator[Postgres]:
+    """A running server, on a socket in its own folder; with `tcp` also on a free loopback port; `options` are its settings."""
     home = Path(tempfile.mkdtemp(prefix="chat-hygiene-pg-"))
     server = None
     try:
-        server = Postgres(home, tcp=tcp)
+        server = Postgres(home, tcp=tcp, options=options)
         yield server
     finally:
         if server is not None:
