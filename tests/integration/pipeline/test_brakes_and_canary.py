@@ -33,7 +33,7 @@ def test_a_policy_that_would_delete_too_much_deletes_nothing_and_says_what_it_sa
     assert queued(table) == []
     assert withheld(table) == {f"chat_{number}": ("brake", table.now) for number in range(5)}
     ((notes,),) = table.sql("select notes from policy_runs")
-    assert "max_chats allows 4 chats a day on Support, and with this run it would be 5" in str(notes)
+    assert "max_chats allows 4 chats a day on Support, and this run wants 5" in str(notes)
     ((_, detail),) = table.events("run.awaiting_approval")
     assert json.loads(detail)["reason"] == "brake"
 
@@ -81,7 +81,9 @@ def test_brakes_are_judged_for_each_number_and_each_day(table):
     table.chat(2, first)
     assert foreseen(table) == "brake", "nobody could see it coming"
     report = run(table)
-    assert [trip.device for trip in report.trips] == ["d1"]
+    (trip,) = report.trips
+    assert trip.device == "d1"
+    assert trip.words.endswith("earlier runs of this day queued 2, and this one wants 1 more")
     assert approve(table, report.run_id).queued == 1
     table.now += DAY
     table.synced()

@@ -8,6 +8,7 @@ from sqlalchemy import insert
 from chat_hygiene import wiring
 from chat_hygiene.core.states import JobState
 from chat_hygiene.store.tables import holds
+from chat_hygiene.wiring import erasing, fates, stopping
 
 DAY = timedelta(days=1)
 
@@ -84,6 +85,50 @@ def test_old_data_and_a_number_that_is_waited_for_no_longer_are_told(rig, told):
     rig.sql("update devices set session_status = 'offline', last_full_sync_at = :now", now=_text(rig))
     found = told()["resolved-30d"]
     assert (found.fresh, found.given_up) == (True, True)
+
+
+def test_a_chat_is_not_said_to_be_queued_by_a_run_that_would_not_queue_it(rig):
+    wids = [rig.chat(number, quiet_days=60 + number) for number in range(3)]
+    rig.apply(limits="{max_chats: 1000, max_share: 100%, canary: 1}", grace="7d")
+    rig.sync()
+    first = "the next run queues 1 of 3 chats, those silent for longest, and the others once these have ended well"
+    assert [stays(rig, wid) for wid in wids] == [first, first, None], "the canary takes the oldest alone"
+    with rig.ledger() as ledger:
+        stopping.stop(ledger, reason="a check")
+    assert stays(rig, wids[2]) == "all deleting is stopped"
+    with rig.ledger() as ledger:
+        stopping.start(ledger, reason=None)
+    rig.run()
+    rig.sql("delete from run_candidates")  # as if these two had come to match since
+    assert stays(rig, wids[0]) == "the first chats of this version go alone, and have not ended yet"
+    rig.apply(limits="{max_chats: 2, max_share: 100%, canary: off}", grace="7d")
+    brake = "max_chats allows 2 chats a day on Support, and earlier runs of this day queued 1, and this one wants 2 more"
+    assert stays(rig, wids[0]) == f"the next run awaits an approval: {brake}"
+    with rig.ledger() as ledger:
+        wiring.pause(ledger, ["resolved-30d"], because="a check", now=ledger.now())
+        assert fate(ledger, wids[0]) == "matches (but this policy is paused)"
+
+
+def test_a_chat_whose_erasure_was_asked_for_is_said_to_be_so(rig, told):
+    rig.apply()
+    rig.sync()
+    with rig.ledger() as ledger:
+        stopping.stop(ledger, reason="a check")
+        erasing.request(ledger, erasing.find(ledger, "+447700900001"), because="asked", ticket="T-1")
+        stopping.start(ledger, reason=None)
+    assert told()["resolved-30d"].stays == "queued by an erasure request"
+
+
+def stays(rig, wid):
+    with rig.ledger() as ledger:
+        (report,) = wiring.explain(ledger, wid, now=ledger.now())
+    (verdict,) = report.policies
+    return verdict.stays
+
+
+def fate(ledger, wid):
+    (report,) = wiring.explain(ledger, wid, now=ledger.now())
+    return "".join(map(str, next(fates.of(report.policies[0], ledger.now()))))
 
 
 def _text(rig):

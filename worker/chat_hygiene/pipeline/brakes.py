@@ -7,17 +7,19 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, and_
 
+from chat_hygiene.core.words import count
 from chat_hygiene.store.candidates import Load
 from chat_policies import Compiled, Policy
 
 
 @dataclass(frozen=True, slots=True)
 class Trip:
-    """A brake that stopped a run, and the numbers that it saw."""
+    """A brake that stopped a run, and the numbers that it saw: `wanted` by the run, after `today` were queued by earlier ones."""
 
     brake: str
     device: str
     allowed: int
+    today: int
     wanted: int
     population: int
 
@@ -25,10 +27,14 @@ class Trip:
     def words(self) -> str:
         """One sentence for a person."""
         if self.brake == "max_share":
-            allows = f"max_share allows {self.allowed} (rounded up) of {self.population} chats"
+            allows = f"max_share allows {self.allowed:,} (rounded up) of {self.population:,} chats"
         else:
-            allows = f"max_chats allows {self.allowed or 'no'} chat{'' if self.allowed == 1 else 's'}"
-        return f"{allows} a day on {self.device}, and with this run it would be {self.wanted}"
+            allows = f"max_chats allows {count(self.allowed, 'chat') if self.allowed else 'no chats'}"
+        if self.today:
+            wants = f"earlier runs of this day queued {self.today:,}, and this one wants {self.wanted:,} more"
+        else:
+            wants = f"this run wants {self.wanted:,}"
+        return f"{allows} a day on {self.device}, and {wants}"
 
 
 def local_day_start(policy: Policy, now: datetime) -> datetime:
@@ -51,9 +57,9 @@ def judge(policy: Policy, load: Load) -> Trip | None:
     The share is rounded up to a whole chat, so that one match in a population of 5 passes a limit of 10 %; a share of
     0 % allows none.
     """
-    wanted = load.today + load.wanted
+    queued = load.today + load.wanted
     share = math.ceil(policy.limits.max_share * load.population / 100)
     for brake, allowed in (("max_chats", policy.limits.max_chats), ("max_share", share)):
-        if wanted > allowed:
-            return Trip(brake, load.device, allowed, wanted, load.population)
+        if queued > allowed:
+            return Trip(brake, load.device, allowed, load.today, load.wanted, load.population)
     return None

@@ -1,13 +1,16 @@
 """Explain: why one chat goes, stays, or went, and where it stands. Reads only; the verdicts come from the clauses that decide."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sqlalchemy import and_
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.states import OPEN_STATES, JobState
-from chat_hygiene.pipeline import preview, rules
+from chat_hygiene.core.words import count
+from chat_hygiene.pipeline import judging, preview, rules
+from chat_hygiene.pipeline.judging import Ruling
 from chat_hygiene.settings import Settings
 from chat_hygiene.store import (
     audit,
@@ -57,7 +60,7 @@ class PolicyVerdict:
         queued: the policy's open job.
         withheld: what withholds it, since when, and of which run it is a candidate.
         blocked_by: what keeps back what is queued or withheld, as `report_v1_upcoming` says it.
-        stays: why no run would queue it although it matches; None: nothing is known.
+        stays: why the next run would not queue it although it matches, as things stand; None: nothing is in the way.
         grace: what it would get if it were queued now: a day at least where a hold ended lately.
     """
 
@@ -97,7 +100,7 @@ def run(session: Session, refs: Sequence[str], settings: Settings, *, now: datet
     reports = []
     for row in chats.find(session, refs):
         (device,) = devices.load(session, [row["device_id"]])
-        look = _Look(session, settings, now, device, row)
+        look = _Look(session, settings, now, device, row, stopped=stop is not None)
         reports.append(
             Report(
                 chat=row,
@@ -117,10 +120,17 @@ class _Look:
     """One chat, and what is asked of it once for all policies."""
 
     def __init__(
-        self, session: Session, settings: Settings, now: datetime, device: Device, row: Record
+        self,
+        session: Session,
+        settings: Settings,
+        now: datetime,
+        device: Device,
+        row: Record,
+        *,
+        stopped: bool,
     ) -> None:
         self._session, self._settings, self._now = session, settings, now
-        self._device, self._row = device, row
+        self._device, self._row, self._stopped = device, row, stopped
         self.jobs = tuple(jobs.find(session, chat_refs=[row["chat_ref"]]))
         self.holds = tuple(holds.listing(session, now=now, chat_id=row["id"], ended=False))
         self._withheld = upcoming.withheld(session, row["id"])
@@ -133,18 +143,25 @@ class _Look:
         except UnknownDeviceError as error:
             return PolicyVerdict(stored, (), matches=False, eligible_at=None, problem=str(error))
         matching_now, policy = _all_hold(verdicts), stored.policy
-        queued, match = self._queued(stored), self._as_match(stored)
+        queued, match, withheld = self._queued(stored), self._as_match(stored), self._withheld.get(stored.id)
+        fresh = rules.fresh_ids(self._session, self._settings, policy, now=self._now)
+        stays = None
+        if matching_now and queued is None:
+            stays = preview.stays(match)
+            # Of what is withheld it is known what the last run was told; judging asks every chat of the policy.
+            if stays is None and stored.enforces and withheld is None:
+                stays = self._next_run(stored, fresh)
         return PolicyVerdict(
             stored,
             verdicts,
             matches=matching_now,
             eligible_at=self._now if matching_now else self._eligible_at(stored),
-            fresh=self._device.id in rules.fresh_ids(self._session, self._settings, policy, now=self._now),
+            fresh=self._device.id in fresh,
             given_up=rules.given_up(self._device, policy, now=self._now),
             queued=queued,
-            withheld=self._withheld.get(stored.id),
+            withheld=withheld,
             blocked_by=self._blocked.get(policy.name),
-            stays=preview.stays(match) if matching_now and queued is None else None,
+            stays=stays,
             grace=max(policy.grace, holds.GRACE_AFTER) if match["lately_held"] else policy.grace,
         )
 
@@ -160,6 +177,43 @@ class _Look:
         turns |= {hold["until"] for hold in self.holds if hold["until"] is not None}
         coming = (at for at in sorted(turns) if at > self._now)
         return next((at for at in coming if _all_hold(self._ask(stored, at))), None)
+
+    def _next_run(self, stored: StoredPolicy, fresh: Collection[int]) -> str | None:
+        """Why a run would not queue this chat that nothing else keeps, if it came now; None: it would, or would sync first."""
+        if self._stopped:
+            return "all deleting is stopped"
+        if self._device.id not in fresh:
+            return None
+        compiled = rules.clauses(self._session, stored.policy, self._settings, now=self._now)
+        wanted = and_(
+            compiled.matches(),
+            candidates.free(stored.id, stored.version, now=self._now),
+            chat_rows.c.device_id.in_(sorted(fresh)),
+        )
+        numbers = candidates.by_device(self._session, wanted)
+        verdict = judging.run(
+            self._session,
+            stored.policy,
+            compiled,
+            numbers,
+            self._settings,
+            policy_id=stored.id,
+            version=stored.version,
+            now=self._now,
+        )
+        match verdict.ruling:
+            case Ruling.ALL:
+                return None
+            case Ruling.FIRST:
+                first = candidates.matches(self._session, wanted, limit=verdict.first)
+                if self._row["id"] in {row["id"] for row in first}:
+                    return None
+                of = f"{verdict.first:,} of {count(sum(numbers.values()), 'chat')}"
+                return f"the next run queues {of}, those silent for longest, and the others once these have ended well"
+            case Ruling.WAIT:
+                return "the first chats of this version go alone, and have not ended yet"
+            case _:
+                return f"the next run awaits an approval: {'; '.join(verdict.words)}"
 
     def _queued(self, stored: StoredPolicy) -> Queued | None:
         mine = (job for job in self.jobs if job["policy_id"] == stored.id and job["state"] in OPEN_STATES)

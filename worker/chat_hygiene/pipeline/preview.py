@@ -16,7 +16,7 @@ from chat_hygiene.pipeline.judging import Verdict
 from chat_hygiene.settings import Settings
 from chat_hygiene.store import candidates, chats, devices, holds, matching, policies, switches
 from chat_hygiene.store.devices import Device
-from chat_hygiene.store.policies import StoredPolicy
+from chat_hygiene.store.policies import ON_REQUEST, StoredPolicy
 from chat_hygiene.store.records import Record
 from chat_hygiene.store.switches import Stop
 from chat_policies import Funnel, Policy
@@ -169,5 +169,6 @@ def stays(row: Record) -> str | None:
     if row["job_state"] == JobState.QUARANTINED:
         return "in quarantine"
     if row["job_state"] is not None:
-        return f"queued by {row['job_policy']}"
+        asked = row["job_policy"] == ON_REQUEST.name
+        return "queued by an erasure request" if asked else f"queued by {row['job_policy']}"
     return None if row["free"] else "failed or came back in the last 7 days"
