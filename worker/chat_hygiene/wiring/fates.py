@@ -44,7 +44,7 @@ def of(each: PolicyVerdict, now: datetime) -> Iterator[Line]:
         yield ("stays; waiting alone does not change that",)
     else:
         yield ("stays; if nothing changes it matches ", *_from(each.eligible_at, now), _only(each))
-        if each.grace:
+        if each.grace and each.stored.enforces:
             yield (f"and then leaves after a grace of {span(each.grace)}",)
     if each.given_up:
         yield ("this policy waits no longer for its number, which is offline",)
