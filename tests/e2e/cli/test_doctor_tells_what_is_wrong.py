@@ -32,6 +32,13 @@ def test_a_bad_token_is_told_from_an_unreachable_host(account, server):
     assert "token" not in told
 
 
+def test_an_address_without_the_version_path_is_told_where_to_look(account, server):
+    told = checks(account, 6, api_url=server.url.removesuffix("/v1"))
+    assert "GET /devices answered 404: there is no such API at this address" in told["API"]["says"]
+    assert "CHAT_HYGIENE_API_URL" in told["API"]["fix"]
+    assert told["API"]["fix"].endswith("like /v1")
+
+
 def test_no_token_at_all(account):
     told = checks(account, 3, api_token="")
     assert "there is no API token" in told["token"]["says"]

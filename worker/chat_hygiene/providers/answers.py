@@ -30,7 +30,7 @@ _FIX_KEY = (
     "check CHAT_HYGIENE_API_TOKEN: the key must be current and belong to an administrator of the account"
 )
 _FIX_PLAN = "check the subscription of this number: chats can be reached only with the Platform plan"
-_FIX_URL = "check CHAT_HYGIENE_API_URL: it must be the API itself, with its version path"
+_FIX_URL = "check CHAT_HYGIENE_API_URL: it must be the API itself and end with its version path, like /v1"
 
 _Meaning = tuple[type[ProviderError], str, str]
 
@@ -41,6 +41,7 @@ _MEANINGS: dict[int, _Meaning] = {
     404: (NotFoundError, "no such chat or number", ""),
     409: (ConflictError, "a conflict; it can be tried later", ""),
 }
+_NO_API: _Meaning = (NotFoundError, "there is no such API at this address", _FIX_URL)
 _FAMILIES: tuple[tuple[int, _Meaning], ...] = (
     (500, (UnknownOutcomeError, "the service failed, and it may have acted", "")),
     (400, (RefusedError, "refused", "")),
@@ -91,7 +92,7 @@ def retry_at(headers: Mapping[str, str], now: datetime) -> datetime:
 
 
 def error_of(answer: Answer, *, call: str, now: datetime) -> ProviderError | None:
-    """The error that the answer's status stands for; None for a 2xx."""
+    """The error that the answer's status stands for; None for a 2xx. `call` names the route, with {…} for what is filled in."""
     status = answer.status
     if 200 <= status < 300:
         return None
@@ -103,9 +104,9 @@ def error_of(answer: Answer, *, call: str, now: datetime) -> ProviderError | Non
         return RateLimitedError(
             f"{said}: too many requests; wait until {when:%H:%M:%S} UTC", retry_at=when, **more
         )
-    kind, words, fix = _MEANINGS.get(status) or next(
-        meaning for floor, meaning in _FAMILIES if status >= floor
-    )
+    meaning = _MEANINGS.get(status) or next(meaning for floor, meaning in _FAMILIES if status >= floor)
+    # A call that names neither number nor chat asks for nothing that could be gone.
+    kind, words, fix = _NO_API if status == 404 and "{" not in call else meaning
     return kind(f"{said}: {words}", fix=fix, status=status, code=code)
 
 
