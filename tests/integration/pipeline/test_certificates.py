@@ -119,13 +119,40 @@ def test_a_failed_or_cancelled_job_is_certified_as_having_deleted_nothing(rig):
         of_run(rig, 9)
 
 
-@pytest.mark.parametrize("change", ["state = 'already_gone'", "whatsapp_state = 'confirmed'"])
-def test_a_row_that_was_changed_is_not_certified(rig, change):
+def refuses(rig, table: str, column: str, value: str) -> None:
+    """Whoever changes that column of the only row gets no certificate until it is as it was."""
+    ((old,),) = rig.sql(f"select {column} from {table}")
+    rig.sql(f"update {table} set {column} = :value", value=value)
+    with pytest.raises(AuditBrokenError, match=f"has {column} .*, and its sealed events say"):
+        certificate(rig)
+    rig.sql(f"update {table} set {column} = :old", old=old)
+
+
+def test_a_row_that_was_changed_is_not_certified(rig):
     rig.apply()
     rig.chat(1)
     rig.run()
-    rig.sql(f"update jobs set {change}")
-    with pytest.raises(AuditBrokenError, match="its sealed events say"):
+    long_ago = "2020-01-01T00:00:00.000000Z"
+    refuses(rig, "jobs", "state", "already_gone")
+    refuses(rig, "jobs", "whatsapp_state", "confirmed")
+    refuses(rig, "jobs", "chat_ref", "chat_of_somebody_else")
+    refuses(rig, "jobs", "finished_at", long_ago)
+    refuses(rig, "jobs", "intent_at", long_ago)
+    refuses(rig, "devices", "device", "another")
+    rig.sql("update policies set name = 'another' where name = 'resolved-30d'")
+    with pytest.raises(AuditBrokenError, match="has policy another, and its sealed events say resolved-30d"):
+        certificate(rig)
+
+
+def test_a_debt_that_no_sealed_event_settles_is_not_certified_as_settled(rig):
+    rig.world.refuse(DEVICE, rig.chat(1, quiet_days=60))
+    rig.apply()
+    rig.run()
+    assert says(certificate(rig))["debt"]["state"] == "open"
+    refuses(rig, "jobs", "whatsapp_state", "confirmed")
+    refuses(rig, "jobs", "debt_reason", "offline")
+    rig.sql("update jobs set debt_state = 'settled', debt_next_probe_at = null")
+    with pytest.raises(AuditBrokenError, match="debt_state settled, and its sealed events say open"):
         certificate(rig)
 
 

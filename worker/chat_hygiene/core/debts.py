@@ -33,6 +33,8 @@ MOVES = {
 }
 """Each state that a debt can move to, and from which ones."""
 
+PROOFS = ("confirmed", "reported")
+"""What is known of WhatsApp when nothing is owed there any more."""
 ABANDONED_AFTER = timedelta(days=30)
 _WAITS = (timedelta(hours=1), timedelta(hours=6))
 _DAILY = timedelta(days=1)

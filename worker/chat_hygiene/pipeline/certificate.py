@@ -13,12 +13,12 @@ from typing import Any
 
 from chat_hygiene.core import certificate as words
 from chat_hygiene.core import signed
-from chat_hygiene.core.debts import DebtState
+from chat_hygiene.core.debts import PROOFS, DebtState
 from chat_hygiene.core.errors import AuditBrokenError, UsageError
 from chat_hygiene.core.events import Event
 from chat_hygiene.core.states import EFFECTIVE_STATES, OPEN_STATES, JobState
 from chat_hygiene.pipeline.context import Context
-from chat_hygiene.store import proofs
+from chat_hygiene.store import debts, proofs
 from chat_hygiene.store.chain import Chain, Link
 from chat_hygiene.store.engine import reading
 from chat_hygiene.store.pseudonyms import mask_numbers
@@ -30,6 +30,9 @@ KIND = "certificate"
 _PURPOSE = b"chat-hygiene-certificate-1"
 _TYPED = ("actor", "policy")
 """Columns of an event whose words were chosen by a person: a number in one is masked, and the event not shown whole."""
+_MOVE = "job."
+"""How the kinds begin that tell of a job's moves."""
+_CLOSED = {event.value: state for state, event in debts.EVENTS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,22 +125,40 @@ def _agree(chain: Chain, job: Record, events: list[Sealed]) -> None:
                 fix="see `chat-hygiene audit verify`",
             )
     told = [_named(each) for each in events]
-    ends = [each for each in told if each["outcome"] is not None]
-    if not ends:
+    moves = [each for each in told if each["kind"].startswith(_MOVE)]
+    if not moves:
         raise UsageError(
             f"the audit holds no event that tells how job {job['id']} ended: it is past the audit's retention",
             fix="a certificate that was issued before still verifies",
         )
-    facts = {"state": ends[-1]["outcome"]}
-    if job["debt_state"] is None and job["state"] in EFFECTIVE_STATES:
-        seen = json.loads(ends[-1]["detail"])
-        facts |= {f"{side}_state": seen.get(side) for side in ("whatsapp", "platform")}
-    for column, told_so in facts.items():
+    for column, told_so in _sealed_facts(job, moves[-1], told).items():
         if job[column] != told_so:
             raise AuditBrokenError(
                 f"the row of job {job['id']} has {column} {job[column]}, and its sealed events say {told_so}",
                 fix="somebody changed its row: compare it with a backup",
             )
+
+
+def _sealed_facts(job: Record, end: Mapping[str, Any], told: list[dict[str, Any]]) -> dict[str, object]:
+    """What the row has to say, column by column: `end` is the last move of the job."""
+    columns = ("run_id", "device", "chat_ref", "policy")
+    facts: dict[str, object] = {name: end[name] for name in columns}
+    facts |= {"state": end["outcome"], "version": end["policy_version"]}
+    facts["finished_at"] = datetime.fromisoformat(end["at"])
+    calls = [datetime.fromisoformat(each["at"]) for each in told if each["kind"] == Event.JOB_INTENT]
+    # The last one, unless that did not act; past the audit's retention there is none any more.
+    if calls and job["intent_at"] not in calls:
+        facts["intent_at"] = calls[-1]
+    if end["outcome"] in EFFECTIVE_STATES:
+        seen = json.loads(end["detail"])
+        closed = [_CLOSED[each["kind"]] for each in told if each["kind"] in _CLOSED]
+        owed = DebtState.OPEN if end["outcome"] == JobState.REMOVED_LOCALLY else None
+        debt = closed[-1] if closed else owed
+        facts |= {"platform_state": seen.get("platform"), "debt_reason": seen.get("debt"), "debt_state": debt}
+        # A look at what is owed may tell more of WhatsApp; that it is gone there settles the debt.
+        if debt is None or (debt is not DebtState.SETTLED and job["whatsapp_state"] in PROOFS):
+            facts["whatsapp_state"] = seen.get("whatsapp")
+    return facts
 
 
 def _facts(job: Record, events: list[Sealed]) -> dict[str, Any]:

@@ -17,12 +17,13 @@ from chat_hygiene.core.events import Event
 from chat_hygiene.store import audit
 from chat_hygiene.store.tables import chats, devices, jobs, policies
 
-_EVENTS = {
+EVENTS = {
     DebtState.SETTLED: Event.DEBT_SETTLED,
     DebtState.SUPERSEDED: Event.DEBT_SUPERSEDED,
     DebtState.ABANDONED: Event.DEBT_ABANDONED,
     DebtState.WRITTEN_OFF: Event.DEBT_WRITTEN_OFF,
 }
+"""Each state that closes a debt, and the event that tells of it."""
 _OPEN = jobs.c.debt_state == DebtState.OPEN.value
 # What the removed life ended with; a chat that is listed again as it was had no message before it was.
 _LAST_MESSAGE_AT = case(
@@ -83,7 +84,7 @@ def close(
         session.execute(update(jobs).where(jobs.c.id == row.id).values(changes))
         audit.append(
             session,
-            _EVENTS[state],
+            EVENTS[state],
             at=now,
             actor=actor,
             policy=row.policy,

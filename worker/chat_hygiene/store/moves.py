@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from chat_hygiene.core.debts import DebtState
+from chat_hygiene.core.debts import PROOFS, DebtState
 from chat_hygiene.core.events import Event
 from chat_hygiene.core.states import EFFECTIVE_STATES, JobEvent, JobState, transition
 from chat_hygiene.store import audit, chats, daily, debts, erasures
@@ -33,7 +33,6 @@ _EVENTS = {
     JobEvent.REQUEUE: Event.JOB_REQUEUED,
 }
 _LEASED = (JobState.LEASED, JobState.SENT)
-_PROOFS = ("confirmed", "reported")
 _FINAL = (*EFFECTIVE_STATES, JobState.CANCELLED, JobState.FAILED, JobState.QUARANTINED)
 # Which column of the rollup a state counts in.
 _COUNTED = {state: state.value for state in (*EFFECTIVE_STATES, JobState.FAILED)} | {
@@ -75,7 +74,7 @@ def move(
     session.execute(update(jobs).where(jobs.c.id == job_id).values(changes))
     if state in EFFECTIVE_STATES:
         reached = changes.get("whatsapp_state") if state is JobState.DELETED else None
-        if proved := reached in _PROOFS:
+        if proved := reached in PROOFS:
             # WhatsApp removed the whole chat: what earlier removals of it left there went with it.
             known = {"whatsapp_state": reached, "detail": {"by_job": job_id}}
             debts.close(session, job.chat_id, DebtState.SETTLED, now=now, actor=actor, **known)
