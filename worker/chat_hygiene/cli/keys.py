@@ -18,7 +18,7 @@ def checks(ledger: "Ledger") -> Iterator[Check]:
 
     settings = ledger.settings
     kept = None in (settings.pseudonym_key, settings.audit_key)
-    from_where = "kept beside the database: back them up with it" if kept else "from the settings"
+    from_where = "kept beside the database: back them up, and apart from it" if kept else "from the settings"
     found = keyring.standing(ledger.context)
     yield Check("keys", True, f"{from_where}; {'; '.join(_words(each) for each in found if each.given)}")
     try:

@@ -55,7 +55,7 @@ def _announce(output: Output, url: str, *, as_json: bool) -> None:
         output.document("up", url=url)
         return
     output.good("chat-hygiene is up: schedules, syncs and deletions run by themselves")
-    output.say(f"  Its health is at {url}/healthz, its metrics at {url}/metrics.")
+    output.say(f"  The page is at {url}, its health at {url}/healthz, its metrics at {url}/metrics.")
     output.say("  Ctrl-C ends it: calls that are out are finished first. Twice ends it at once.")
 
 
