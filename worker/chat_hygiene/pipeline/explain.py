@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import and_
 from sqlalchemy.orm import Session
 
+from chat_hygiene.core.errors import UnreadablePolicyError
 from chat_hygiene.core.states import OPEN_STATES, JobState
 from chat_hygiene.core.words import count
 from chat_hygiene.pipeline import judging, preview, rules
@@ -140,7 +141,7 @@ class _Look:
         """What the policy says of the chat, and what became of it."""
         try:
             verdicts = self._ask(stored, self._now)
-        except UnknownDeviceError as error:
+        except (UnknownDeviceError, UnreadablePolicyError) as error:
             return PolicyVerdict(stored, (), matches=False, eligible_at=None, problem=str(error))
         matching_now, policy = _all_hold(verdicts), stored.policy
         queued, match, withheld = self._queued(stored), self._as_match(stored), self._withheld.get(stored.id)
