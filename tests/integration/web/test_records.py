@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 from datetime import date, timedelta
 
@@ -165,3 +166,18 @@ def test_a_drawing_is_of_attributes_alone_and_shows_one_chat_beside_thousands():
     assert re.findall('class="y">([^<]+)<', drawn) == ["0", "5,000", "10,000"]
     assert [float(each) >= 1.5 for each in re.findall('<rect[^>]+ height="([^"]+)"', drawn)] == [True, True]
     assert "NaN" not in charts.bars(days, [Series("deleted", "", [0, 0, 0])], "nothing")
+
+
+def test_what_failed_is_tried_again_by_hand_with_a_reason(browser, world):
+    assert 'href="/failures/8/retry"' in browser.get("/failures").text
+    assert browser.send("/failures/8/retry", reason="the number is back").headers["location"] == "/failures"
+    assert "Job 8 is tried again." in browser.get("/failures").text
+    with world() as session:
+        job = session.execute(select(jobs).where(jobs.c.id == 8)).one()
+        query = select(audit_events.c.detail).where(audit_events.c.job_id == 8)
+        (detail,) = session.scalars(query).all()
+    assert (job.state, job.attempts) == ("queued", 0)
+    assert json.loads(detail) == {"because": "the number is back"}
+    answer = browser.send("/failures/5/retry", reason="once more")
+    assert (answer.status_code, "nothing is left to try" in answer.text) == (422, True)
+    assert browser.get("/failures/999/retry").status_code == 404

@@ -1,10 +1,12 @@
 """Whatever is not a form of ours, sent by an operator with a reason, changes nothing: on every route that there is."""
 
+from threading import Event
+
 import pytest
 from sqlalchemy import func, select
 
 from chat_hygiene.store.tables import audit_events, holds, jobs, policies, policy_runs, switches
-from chat_hygiene.web.page import Deed, Page, Sheet
+from chat_hygiene.web.page import Deed, Page, Search, Sheet
 from chat_hygiene.web.pages import PARTS
 from support.site import served
 from support.world import NAME, NOW, NUMBER
@@ -16,6 +18,15 @@ OF_THE_DOOR = ("/sign-in", "/sign-out", "/zone")
 REASON = "a test of what is refused"
 DEEDS = [part.path.format_map(GIVEN) for part in PARTS if isinstance(part, Deed)]
 SEEN = [part.path.format_map(GIVEN) for part in PARTS if isinstance(part, Page | Sheet)]
+SEARCHES = [part.path.format_map(GIVEN) for part in PARTS if isinstance(part, Search)]
+SENT = (*DEEDS, *SEARCHES)
+LOOKED_AT = ("GET", "HEAD")
+METHODS_OF = (
+    dict.fromkeys((*DEEDS, "/sign-in", "/zone"), (*LOOKED_AT, "POST"))
+    | dict.fromkeys(SEEN, LOOKED_AT)
+    | dict.fromkeys((*SEARCHES, "/sign-out"), ("POST",))
+)
+"""By path; whatever else is asked of it is refused."""
 
 
 def stored(sessions):
@@ -46,6 +57,9 @@ def test_every_route_is_a_part_of_the_door_or_for_machines(house):
     machines = {"/healthz", "/readyz", "/metrics", "/webhooks/{token}"}
     static = {path for path in served if path.startswith("/static/")}
     assert served - machines - static - set(OF_THE_DOOR) == {part.path for part in PARTS}
+    assert {path.format_map(GIVEN) for path in served - machines - static} == set(METHODS_OF), (
+        "one is not tested"
+    )
 
 
 def test_without_a_session_nothing_is_shown_or_done(house, before):
@@ -55,7 +69,7 @@ def test_without_a_session_nothing_is_shown_or_done(house, before):
             assert (answer.status_code, answer.headers["location"].partition("?")[0]) == (303, "/sign-in"), (
                 path
             )
-        for path in DEEDS:
+        for path in SENT:
             assert stranger.client.post(path, data=fields()).status_code == 403, path
         for path in ("/sign-out", "/zone"):
             assert stranger.client.post(path, data={"zone": "Europe/Madrid"}).status_code == 403, path
@@ -68,13 +82,15 @@ def test_a_reader_looks_and_does_nothing(ben, before):
         assert ben.client.post(path, data=fields(token=token)).status_code == 403, path
     for path in SEEN:
         assert ben.get(path).status_code == 200, path
+    for path in SEARCHES:
+        assert ben.client.post(path, data=fields(token=token)).status_code == 303, path
 
 
 def test_a_form_without_the_token_of_its_session_is_refused(house, ana, ben, people, before):
     with house.browser() as again:
         again.sign_in("ana", people.tokens["ana"])
         strange = ["", "x" * 64, "é", ben.form_token(), again.form_token()]
-    for path in (*DEEDS, "/sign-out", "/zone"):
+    for path in (*SENT, "/sign-out", "/zone"):
         for token in strange:
             answer = ana.client.post(path, data=fields(token=token))
             assert answer.status_code == 403, (path, token)
@@ -95,7 +111,7 @@ def test_a_form_without_the_token_of_its_session_is_refused(house, ana, ben, peo
 )
 def test_a_form_of_another_page_is_refused(ana, before, headers):
     token = ana.form_token()
-    for path in (*DEEDS, *OF_THE_DOOR):
+    for path in (*SENT, *OF_THE_DOOR):
         answer = ana.client.post(path, data=fields(token=token), headers=headers)
         assert answer.status_code == 403, path
 
@@ -103,7 +119,7 @@ def test_a_form_of_another_page_is_refused(ana, before, headers):
 def test_a_form_that_says_nothing_of_its_origin_is_refused(ana, before):
     token = ana.form_token()
     del ana.client.headers["Origin"]
-    for path in (*DEEDS, *OF_THE_DOOR):
+    for path in (*SENT, *OF_THE_DOOR):
         assert ana.client.post(path, data=fields(token=token)).status_code == 403, path
 
 
@@ -112,7 +128,7 @@ def test_a_form_that_says_nothing_of_its_origin_is_refused(ana, before):
 )
 def test_a_name_that_is_not_ours_is_not_served(ana, before, host):
     token, headers = ana.form_token(), {"Host": host, "Origin": f"http://{host}"}
-    for path in (*DEEDS, *SEEN, *OF_THE_DOOR):
+    for path in METHODS_OF:
         assert ana.client.get(path, headers=headers).status_code in {400, 405, 421}, path
         assert ana.client.post(path, data=fields(token=token), headers=headers).status_code in {
             400,
@@ -122,10 +138,11 @@ def test_a_name_that_is_not_ours_is_not_served(ana, before, host):
 
 
 def test_other_methods_are_refused_everywhere(ana, before):
-    for path in (*DEEDS, *SEEN, *OF_THE_DOOR):
-        taken = {"GET", "HEAD", "POST"} if path in DEEDS or path in OF_THE_DOOR else {"GET", "HEAD"}
-        for method in set(METHODS) - taken:
-            assert ana.client.request(method, path).status_code == 405, (method, path)
+    for path, taken in METHODS_OF.items():
+        for method in set(METHODS) - set(taken):
+            # To GET, the path of a search is that of a thing with this name: there is none.
+            refused = {404, 405} if path in SEARCHES else {405}
+            assert ana.client.request(method, path).status_code in refused, (method, path)
 
 
 @pytest.mark.parametrize("reason", ["", "  ", f"she called from +{NUMBER}", "two\nlines"])
@@ -137,7 +154,7 @@ def test_without_a_reason_that_may_stand_in_the_audit_nothing_is_done(ana, befor
 
 
 def test_what_is_no_form_is_refused(ana, before):
-    for path in DEEDS:
+    for path in SENT:
         assert ana.client.post(path, json=fields()).status_code == 415, path
         long = ana.client.post(path, data=fields(token=ana.form_token(), reason="x" * 20_000))
         assert long.status_code == 413, path
@@ -162,6 +179,8 @@ def test_what_somebody_does_stands_in_the_audit_under_their_name(house, ana):
 def test_looking_writes_nothing(ana, before):
     for path in (*DEEDS, *SEEN):
         assert ana.client.get(path, params=GIVEN).status_code == 200, path
+    for path in SEARCHES:
+        assert ana.send(path, **GIVEN).status_code == 303, path
 
 
 @pytest.mark.parametrize("reason", ["", f"it is +{NUMBER}"])
@@ -181,3 +200,28 @@ def test_no_deed_is_done_without_a_reason_whatever_it_asks_for_itself(
     with served(sqlite_databases.copy(tmp_path / "a.db"), now=NOW) as site, site.browser() as browser:
         assert browser.send("/careless", reason=reason).status_code == 422
     assert done == []
+
+
+def test_a_deed_that_takes_long_is_said_to_go_on_and_goes_on(sqlite_databases, tmp_path, monkeypatch):
+    go, done = Event(), Event()
+
+    def slow(_visit):
+        assert go.wait(60), "nobody let it go on"
+        done.set()
+        return "Done."
+
+    ask = lambda _visit: {"lead": [], "verb": "Do it", "hidden": {}}  # noqa: E731
+    monkeypatch.setattr(
+        "chat_hygiene.web.pages.PARTS", (*PARTS, Deed("/slow", "slow", "Slow", ask, slow, "/"))
+    )
+    monkeypatch.setattr("chat_hygiene.web.site.DEED_PATIENCE", 0.1)
+    with served(sqlite_databases.copy(tmp_path / "a.db"), now=NOW) as site, site.browser() as browser:
+        answer = browser.send("/slow", reason=REASON)
+        assert (answer.status_code, "It goes on" in answer.text, "does no harm" in answer.text) == (
+            202,
+            True,
+            True,
+        )
+        assert not done.is_set()
+        go.set()
+        assert done.wait(60), "it was given up"

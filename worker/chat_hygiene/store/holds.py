@@ -173,10 +173,13 @@ def listing(
     hold_ids: Sequence[int] | None = None,
     chat_id: int | None = None,
     ended: bool = True,
+    before: int | None = None,
+    limit: int | None = None,
 ) -> list[Record]:
-    """Holds, the newest first, each with its number's id and alias, its chat's hint, its label as reports show it, and its `state`.
+    """Holds, the newest first, each with its number's id and alias, its chat's hint and name, its label as reports show it, and its `state`.
 
-    The state is `active`, `released` or `over`: its end came. Without `ended` only active ones; with a chat those on it.
+    The state is `active`, `released` or `over`: its end came. Without `ended` only active ones; with a chat those on it;
+    `before`: those older than one of them.
     """
     state = func.coalesce(
         select(literal("released"))
@@ -187,11 +190,16 @@ def listing(
         "over",
     )
     query = (
-        select(holds, devices.c.device, devices.c.alias, chats.c.chat_hint, state.label("state"))
+        select(
+            holds, devices.c.device, devices.c.alias, chats.c.chat_hint, chats.c.name, state.label("state")
+        )
         .outerjoin(devices, devices.c.id == holds.c.device_id)
         .outerjoin(chats, and_(chats.c.device_id == holds.c.device_id, chats.c.chat_ref == holds.c.chat_ref))
         .order_by(holds.c.id.desc())
+        .limit(limit)
     )
+    if before is not None:
+        query = query.where(holds.c.id < before)
     if hold_ids is not None:
         query = query.where(holds.c.id.in_(hold_ids))
     if chat_id is not None:

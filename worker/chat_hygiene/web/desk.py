@@ -23,6 +23,10 @@ T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
 
+class LateError(DatabaseError):
+    """It was begun and is not done: it goes on, and nobody waits for it any longer."""
+
+
 class Desk:
     """The ledger of the web process, opened again and again until it can be: health is asked for when it cannot, too."""
 
@@ -40,7 +44,10 @@ class Desk:
             _log.warning("the database cannot be used yet", error=str(error))
 
     async def ask(self, work: Callable[[Ledger], T], *, patience: float | None = None) -> T:
-        """What `work` returns. Raises DatabaseError when the database cannot be used, or not in time (`PATIENCE`)."""
+        """What `work` returns. Raises DatabaseError when the database cannot be used, or not in time (`PATIENCE`).
+
+        What was begun by then goes on, and that is a LateError.
+        """
         return await self.wait(lambda: work(self._ready()), patience=patience)
 
     async def wait(self, work: Callable[[], T], *, patience: float | None = None) -> T:
@@ -54,7 +61,8 @@ class Desk:
                 # Given up while it waits for its turn, it is never begun.
                 return await asyncio.wrap_future(asked)
         except TimeoutError:
-            raise DatabaseError(f"the database gave no answer within {seconds:g} s") from None
+            late = DatabaseError if asked.cancelled() else LateError
+            raise late(f"the database gave no answer within {seconds:g} s") from None
 
     def close(self) -> None:
         """Ends its threads and closes the ledger. A thread that the database keeps waiting is left alone, with its ledger."""

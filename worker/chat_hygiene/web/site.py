@@ -9,9 +9,15 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from chat_hygiene.core.errors import HygieneError, InvalidInputError, SafetyStopError, UsageError
+from chat_hygiene.core.errors import (
+    HygieneError,
+    InvalidInputError,
+    SafetyStopError,
+    UnreadablePolicyError,
+    UsageError,
+)
 from chat_hygiene.web import zones
-from chat_hygiene.web.desk import Desk
+from chat_hygiene.web.desk import Desk, LateError
 from chat_hygiene.web.door import Door, Visitor
 from chat_hygiene.web.page import Content, Deed, Page, Part, Search, Sheet, Visit
 from chat_hygiene.web.render import HEADERS, Renderer
@@ -26,7 +32,7 @@ DEED_PATIENCE = 30.0
 
 SIGN_IN, SIGN_OUT, ZONE = "/sign-in", "/sign-out", "/zone"
 
-_REFUSALS = (UsageError, SafetyStopError, InvalidInputError)
+_REFUSALS = (UsageError, SafetyStopError, InvalidInputError, UnreadablePolicyError)
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -126,10 +132,14 @@ class Site:
                     lambda ledger: self._ask(request, visitor, deed, _visit(ledger, visitor, given))
                 )
             fields = {**await self._door.form(request, visitor), **request.path_params}
-            return await self._desk.ask(
-                lambda ledger: self._do(request, visitor, deed, _visit(ledger, visitor, fields)),
-                patience=DEED_PATIENCE,
-            )
+            try:
+                return await self._desk.ask(
+                    lambda ledger: self._do(request, visitor, deed, _visit(ledger, visitor, fields)),
+                    patience=DEED_PATIENCE,
+                )
+            except LateError:
+                back = _filled(deed.back, fields)
+                return self._renderer.page("late.html", 202, title="It goes on", back=back)
 
         return handle
 

@@ -1,14 +1,9 @@
 """How a run is told: what came of it in words, and whether somebody should look."""
 
-from chat_hygiene.core.reasons import Reason, result
+from chat_hygiene.core.reasons import Reason, says
 from chat_hygiene.store.records import Record
 from chat_hygiene.web.strip import Mood
 
-_UNENDED = {
-    "syncing": "its numbers are being read first",
-    "evaluating": "is being evaluated",
-    "superseded": "replaced by a newer run, or a newer version of its policy",
-}
 _LOOK = {
     Reason.STALE,
     Reason.STOPPED,
@@ -28,16 +23,6 @@ def told(run: Record) -> Record:
         "stands": str(run["state"]).replace("_", " "),
         "mood": mood(run),
     }
-
-
-def says(run: Record) -> str:
-    """What came of a run, in the words of the command line."""
-    state = run["state"]
-    if state in _UNENDED:
-        return _UNENDED[state]
-    return result(
-        run["reason"] or state, queued=run["queued"], deferred=run["deferred"], canary=bool(run["canary"])
-    )
 
 
 def mood(run: Record) -> Mood:

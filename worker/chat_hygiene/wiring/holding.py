@@ -185,10 +185,22 @@ def active(ledger: Ledger, hold_ids: Sequence[int]) -> list[Record]:
         return _active(session, hold_ids, now=ledger.now())
 
 
-def listed(ledger: Ledger, *, ended: bool, hold_ids: Sequence[int] | None = None) -> list[Record]:
-    """Active holds, the newest first; with `ended` those that were released or ran out, too; only `hold_ids`, if given."""
+def listed(
+    ledger: Ledger,
+    *,
+    ended: bool,
+    hold_ids: Sequence[int] | None = None,
+    before: int | None = None,
+    limit: int | None = None,
+) -> list[Record]:
+    """Active holds, the newest first; with `ended` those that were released or ran out, too; only `hold_ids`, if given.
+
+    `before`: those older than one of them.
+    """
     with ledger.reading() as session:
-        return holds.listing(session, now=ledger.now(), ended=ended, hold_ids=hold_ids)
+        return holds.listing(
+            session, now=ledger.now(), ended=ended, hold_ids=hold_ids, before=before, limit=limit
+        )
 
 
 def _active(session: Session, hold_ids: Sequence[int], *, now: datetime) -> list[Record]:

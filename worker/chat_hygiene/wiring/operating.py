@@ -42,14 +42,17 @@ _CLOSED = {
 }
 
 
-def retry_jobs(ledger: Ledger, job_ids: Sequence[int], *, force_because: str | None = None) -> None:
+def retry_jobs(
+    ledger: Ledger, job_ids: Sequence[int], *, because: str | None = None, force_because: str | None = None
+) -> None:
     """Queues failed, quarantined or waiting jobs to be tried from the start, now or when their grace is over.
 
-    With `force_because` WhatsApp's refusal is overridden: the call is forced even where the policy does not allow it.
+    `because`: a reason to note. With `force_because` WhatsApp's refusal is overridden: the call is forced even where the policy does not allow it.
     Whatever else the gate asks for stays asked. Raises UsageError with one line per job that cannot be tried.
     """
-    if force_because is not None:
-        check_reason(force_because)
+    for reason in (because, force_because):
+        if reason is not None:
+            check_reason(reason)
     with ledger.writing() as session:
         now, actor = ledger.now(), ledger.settings.actor
         forced = force_because is not None
@@ -64,7 +67,8 @@ def retry_jobs(ledger: Ledger, job_ids: Sequence[int], *, force_because: str | N
                 "force": forced,
                 "forced_by": actor if forced else None,
             }
-            detail = {"forced": True, "because": force_because} if forced else None
+            noted = {"because": because} if because is not None else None
+            detail = {"forced": True, "because": force_because} if forced else noted
             try:
                 moves.move(
                     session, job.id, JobEvent.REQUEUE, now=now, actor=actor, values=values, detail=detail

@@ -36,7 +36,10 @@ def _story(visit: Visit) -> Content:
     reports = explain(visit.ledger, ref, now=visit.now) if ref.startswith("chat_") else []
     if not reports:
         raise MissingError(_NOT_HERE)
-    return {"reports": [_told(report, visit) for report in reports]}
+    return {
+        "reports": [_told(report, visit) for report in reports],
+        "unread": looking.unreadable(visit.ledger),
+    }
 
 
 def _told(report: Report, visit: Visit) -> dict[str, Any]:

@@ -8,7 +8,11 @@ from chat_hygiene.wiring.phrases import BLOCKED
 
 
 def _read(visit: Visit) -> Content:
-    return {"numbers": numbering.numbers(visit.ledger, now=visit.now), "blocks": BLOCKED}
+    return {
+        "numbers": numbering.numbers(visit.ledger, now=visit.now),
+        "blocks": BLOCKED,
+        "per_minute": visit.ledger.settings.requests_per_minute,
+    }
 
 
 def _rows(visit: Visit) -> Iterator[tuple[object, ...]]:

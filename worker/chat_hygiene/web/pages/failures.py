@@ -1,12 +1,12 @@
-"""Failures: what failed and why, and whether it is tried again."""
+"""Failures: what failed and why, whether it is tried again, and trying it again by hand."""
 
 from collections.abc import Iterator
 from urllib.parse import urlencode
 
 from chat_hygiene.store.records import Record
 from chat_hygiene.web import paging
-from chat_hygiene.web.page import Content, Group, Page, Sheet, Visit
-from chat_hygiene.wiring import recalling
+from chat_hygiene.web.page import Content, Deed, Group, MissingError, Page, Sheet, Visit
+from chat_hygiene.wiring import looking, operating, recalling
 
 WHY = {
     "still_listed": "the call was accepted, and the chat is still there",
@@ -50,7 +50,27 @@ _HEADER = (
     *("first_failed_at", "last_failed_at", "next_attempt_at", "final"),
 )
 
+
+def _ask_retry(visit: Visit) -> Content:
+    found = looking.jobs(visit.ledger, job_id=visit.number("job"))
+    if not found:
+        raise MissingError(f"there is no job {visit.text('job')}")
+    lead = [
+        f"Job {found[0]['id']} tries to delete the chat {found[0]['chat_hint']} from the start: its attempts are counted anew.",
+        "The chat is read and judged again right before: what no longer matches, or is held, stays.",
+        "WhatsApp's refusal is not overridden by this.",
+    ]
+    return {"lead": lead, "verb": "Try it again", "hidden": {}}
+
+
+def _retry(visit: Visit) -> str:
+    job = visit.number("job")
+    operating.retry_jobs(visit.ledger, [job], because=visit.text("reason"))
+    return f"Job {job} is tried again."
+
+
 PARTS = (
     Page("/failures", "failures", "Failures", "failures.html", _read, Group.NOW),
     Sheet("/failures.csv", "failures_sheet", _HEADER, _rows),
+    Deed("/failures/{job}/retry", "retry", "Try again", _ask_retry, _retry, back="/failures"),
 )
