@@ -109,6 +109,21 @@ def test_what_a_person_looked_at_goes_and_nothing_else(planner, world):
     assert {each["chat_ref"] for each in again["policies"][0]["dropped"]} <= listed
 
 
+def test_what_was_queued_before_is_told_and_what_was_not_evaluated_saw_no_chats(planner):
+    planner.file("graced.yaml", POLICIES.replace("grace: none", "grace: 2d"))
+    planner("policy", "apply", "graced.yaml", "--yes")
+    planner("preview", "--out", "plan.json")
+    planner("run", "--plan", "plan.json", "--yes")
+    again = planner("run", "--plan", "plan.json", "--yes").stdout
+    number = len(going(planner))
+    assert f"{number} chats of the plan were queued before" in again
+    assert f"{number} chats of the plan were queued before" in planner("runs", "show", "2").stdout
+    planner("policy", "pause", "resolved-30d", "--reason", "a check")
+    paused = planner("run", "resolved-30d", "--yes", code=5).stdout
+    assert "resolved-30d: not evaluated: it is paused" in paused
+    assert "seen" not in paused
+
+
 def test_who_dropped_out_is_named_with_what_keeps_it(planner, world):
     planner("preview", "--out", "plan.json")
     for device in world.devices:

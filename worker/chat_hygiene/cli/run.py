@@ -67,7 +67,7 @@ def run(
     if as_json:
         output.document("run", **summary.document(report), plan=_plan_document(planned, plan))
     else:
-        summary.show(output, report)
+        summary.show(output, report, planned=planned is not None)
     raise typer.Exit(summary.code(report))
 
 

@@ -10,7 +10,7 @@ from chat_hygiene.cli import funnel, reasons, start
 from chat_hygiene.cli.jobs import ReasonOption
 from chat_hygiene.cli.naming import NumbersOption, numbered, numbers
 from chat_hygiene.cli.output import JsonOption, LimitOption, Output, YesOption, count, instant, name_of, span
-from chat_hygiene.core.reasons import put_down, result
+from chat_hygiene.core.reasons import put_down, says
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -108,10 +108,7 @@ def _show(
         Text(f"Run {row['id']} of {row['policy']}", style="bold"),
         f", version {row['version']}, {row['trigger']}, {instant(row['started_at'])}",
     )
-    what = result(
-        row["reason"] or row["state"], queued=row["queued"], deferred=row["deferred"], canary=row["canary"]
-    )
-    output.line(f"  {row['state'].replace('_', ' ')}: {what}")
+    output.line(f"  {row['state'].replace('_', ' ')}: {says(row)}")
     output.line(f"  rule: {row['rule']}")
     if row["approved_by"]:
         output.line(f"  approved by {row['approved_by']}")

@@ -36,13 +36,13 @@ def code(report: "RunReport") -> Exit:
     return Exit.DONE
 
 
-def show(output: Output, report: "RunReport", *, with_funnels: bool = True) -> None:
-    """Prints what a run did: each policy and why the others stayed, then the outcomes."""
+def show(output: Output, report: "RunReport", *, with_funnels: bool = True, planned: bool = False) -> None:
+    """Prints what a run, or with `planned` one of a plan, did: each policy and why the others stayed, then the outcomes."""
     for device in report.synced.devices:
         if device.problem:
             output.warn(f"{name_of(device.alias, device.device)} could not be synced: {device.problem}")
     for each in report.evaluated:
-        _show_policy(output, each, with_funnel=with_funnels)
+        _show_policy(output, each, with_funnel=with_funnels, planned=planned)
     if not report.evaluated:
         output.line("nothing due: no policy that deletes was evaluated")
     output.line(Text("Outcome", style="bold"))
@@ -56,9 +56,10 @@ def show(output: Output, report: "RunReport", *, with_funnels: bool = True) -> N
     output.good(f"{count(report.sealed, 'audit event')} sealed")
 
 
-def _show_policy(output: Output, each: "evaluate.Report", *, with_funnel: bool) -> None:
-    output.line(Text(each.policy, style="bold"), f": {_result(each)}")
-    if with_funnel:
+def _show_policy(output: Output, each: "evaluate.Report", *, with_funnel: bool, planned: bool) -> None:
+    output.line(Text(each.policy, style="bold"), f": {_result(each, planned=planned)}")
+    # A run that was not evaluated has none: "0 chats seen" would be false.
+    if with_funnel and each.funnel.clauses:
         funnel.show(output, each.funnel)
     for note in (*(trip.words for trip in each.trips), *each.notes):
         output.warn(note)
@@ -94,8 +95,14 @@ def _waiting(waiting: "Waiting", *, stopped: bool) -> Iterator[tuple[int, str]]:
         yield waiting.stuck, f"due, but {why}"
 
 
-def _result(report: "evaluate.Report") -> str:
-    words = result(report.reason, queued=report.queued, deferred=report.deferred, canary=report.canary)
+def _result(report: "evaluate.Report", *, planned: bool) -> str:
+    words = result(
+        report.reason,
+        queued=report.queued,
+        deferred=report.deferred,
+        canary=report.canary,
+        before=report.duplicates if planned else 0,
+    )
     return f"{words}, {report.cancelled:,} no longer match and were taken off" if report.cancelled else words
 
 
@@ -113,7 +120,7 @@ def document(report: "RunReport") -> dict[str, Any]:
                 "mode": each.mode,
                 "state": each.state,
                 "reason": each.reason,
-                "funnel": funnel.document(each.funnel),
+                "funnel": funnel.document(each.funnel) if each.funnel.clauses else None,
                 "deferred": each.deferred,
                 "duplicates": each.duplicates,
                 "queued": each.queued,

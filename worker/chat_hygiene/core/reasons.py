@@ -3,7 +3,9 @@
 A run that an unexpected error ended says `error: ` and the error's kind instead. `result` says it as a person reads it.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 from chat_hygiene.core.words import count
 
@@ -68,6 +70,11 @@ WORDS = {
     Reason.EXPIRED: "nothing queued: nobody approved it in time",
 }
 
+_NOT_CONCLUDED = {
+    "syncing": "not evaluated yet: its numbers are read first",
+    "evaluating": "being evaluated",
+    "superseded": "nothing queued: replaced by a newer run, or a newer version of its policy",
+}
 _PUT_DOWN = {
     "stale": "waits for fresh data",
     "stopped": "deleting was stopped",
@@ -84,12 +91,30 @@ def put_down(*, state: str, reason: str | None, canary: bool) -> dict[str, str]:
     return {"brake": brake, **_PUT_DOWN}
 
 
-def result(reason: str, *, queued: int, deferred: int, canary: bool) -> str:
-    """What came of a run."""
+def says(run: Mapping[str, Any]) -> str:
+    """What came of a run, by its row."""
+    state = run["state"]
+    if state in _NOT_CONCLUDED:
+        return _NOT_CONCLUDED[state]
+    return result(
+        run["reason"] or state,
+        queued=run["queued"],
+        deferred=run["deferred"],
+        canary=bool(run["canary"]),
+        before=run["duplicates"] if run["trigger"] == "plan" else 0,
+    )
+
+
+def result(reason: str, *, queued: int, deferred: int, canary: bool, before: int = 0) -> str:
+    """What came of a run; `before`: so many chats of its plan stood in the queue already."""
     if reason == Reason.QUEUED:
         wait = "the others wait until these have ended well" if canary else "their data is too old"
         rest = f", {deferred:,} deferred: {wait}" if deferred else ""
-        return f"{count(queued, 'chat')} queued{rest}"
-    if reason in set(Reason):
-        return WORDS[Reason(reason)]
-    return f"not evaluated, {reason}: see the log"
+        words = f"{count(queued, 'chat')} queued{rest}"
+    elif reason in set(Reason):
+        words = WORDS[Reason(reason)]
+    else:
+        words = f"not evaluated, {reason}: see the log"
+    if not before:
+        return words
+    return f"{words}; {count(before, 'chat')} of the plan {'was' if before == 1 else 'were'} queued before"
