@@ -12,6 +12,7 @@ from chat_hygiene.cli.audit import event_document, event_table
 from chat_hygiene.cli.jobs import job_document
 from chat_hygiene.cli.naming import ChatArgument, NumbersOption, numbered, numbers
 from chat_hygiene.cli.output import JsonOption, Output, instant, mark, name_of, span
+from chat_hygiene.cli.policy import warn_unreadable
 from chat_hygiene.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def explain(chat: ChatArgument, show_numbers: NumbersOption = False, as_json: Js
     output = Output(as_json=as_json)
     with wiring.open_ledger(settings) as ledger:
         now = ledger.now()
-        reports = wiring.explain(ledger, chat, now=now)
+        reports, unreadable = wiring.explain(ledger, chat, now=now), wiring.unreadable(ledger)
         refs = [report.chat["chat_ref"] for report in reports]
         full = numbers(ledger, refs, where="explain", shown=show_numbers)
     if not reports:
@@ -41,10 +42,16 @@ def explain(chat: ChatArgument, show_numbers: NumbersOption = False, as_json: Js
             "no such chat is stored", fix="check the number, with its country code; or run chat-hygiene sync"
         )
     if as_json:
-        output.document("explain", at=now, chats=[numbered(_document(report), full) for report in reports])
+        output.document(
+            "explain",
+            at=now,
+            chats=[numbered(_document(report), full) for report in reports],
+            unreadable=[each.policy for each in unreadable],
+        )
         return
     for report in reports:
         _show(output, report, now, full or {})
+    warn_unreadable(output, unreadable)
 
 
 def _show(output: Output, report: "Report", now: datetime, full: Mapping[str, str]) -> None:

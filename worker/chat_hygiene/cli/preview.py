@@ -67,13 +67,16 @@ def preview(
         else:
             report, plan = wiring.make_plan(ledger, what, now=now)
             wiring.save_plan(ledger, plan, out)
+        unreadable = [] if what is not None else wiring.unreadable(ledger)
         most = None if everything or as_json or not output.terminal else _SHOWN
         refs = [match.chat_ref for each in report.previews for match in each.matches[:most]]
         full = numbers(ledger, refs, where="preview", shown=show_numbers)
     if as_json:
-        output.document("preview", **_document(report, full), plan=_plan_document(plan, out))
+        more = {"plan": _plan_document(plan, out), "unreadable": [each.policy for each in unreadable]}
+        output.document("preview", **_document(report, full), **more)
         return
     show(output, report, now, most=most, full=full)
+    policy.warn_unreadable(output, unreadable)
     if plan is not None:
         _tell_plan(output, plan, out)
 

@@ -78,6 +78,7 @@ def _announce(output: Output, ledger: "Ledger", names: list[str]) -> str:
     for stored in chosen:
         does = policy.does(stored.policy) if stored.state == "active" else f"is {stored.state}"
         output.say(f"{stored.policy.name} {does}: {stored.policy.words()}")
+    policy.warn_unreadable(output, [] if names else wiring.unreadable(ledger))
     if not chosen:
         output.warn("no policy enforces: nothing new is queued; what is due already is still worked")
     return "Delete for good what matches?"

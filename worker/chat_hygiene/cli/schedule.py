@@ -44,14 +44,18 @@ def schedule(
         table = planning.timetable(ledger, names or [], now=now, until=until)
         unreadable = [] if names else wiring.unreadable(ledger)
     if as_json:
-        output.document("schedule", **_document(table, now, until))
+        output.document(
+            "schedule",
+            **_document(table, now, until),
+            unreadable=[each.policy for each in unreadable],
+        )
         return
     for position, each in enumerate(table.planned):
         if position:
             output.line()
         _show(output, each, days)
     warn_unreadable(output, unreadable)
-    _warn(output, table)
+    _warn(output, table, none_stored=not (table.planned or unreadable))
 
 
 def _show(output: Output, planned: "Planned", days: int) -> None:
@@ -90,8 +94,8 @@ def _local(at: datetime) -> str:
     return f"{at:%a %Y-%m-%d %H:%M}"
 
 
-def _warn(output: Output, table: "Timetable") -> None:
-    if not table.planned:
+def _warn(output: Output, table: "Timetable", *, none_stored: bool) -> None:
+    if none_stored:
         output.say("no delete policy is stored: chat-hygiene policy apply FILE stores some")
         return
     if table.stopped is not None:
