@@ -50,6 +50,13 @@ def test_csv_and_json_lines_say_the_same(done):
     assert rows[-1]["kind"] == "audit.exported"
 
 
+def test_a_spreadsheet_only_shows_an_export(command):
+    command("stop", "--reason", "a test", actor="=1+1")
+    rows = list(csv.DictReader(io.StringIO(command("audit", "export").stdout)))
+    assert "'=1+1" in {row["actor"] for row in rows}
+    assert "=1+1" not in {row["actor"] for row in rows}
+
+
 def test_an_export_goes_to_a_new_file_only(command):
     command("audit", "export", "--out", "events.csv")
     before = (command.folder / "events.csv").read_text()

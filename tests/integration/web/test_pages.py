@@ -107,7 +107,8 @@ def test_the_list_goes_on_where_it_ended_and_shows_each_chat_once(browser, world
         found = re.search(r'href="(\?[^"]+)" rel="next"', page.text)
         path = found and f"/leaving{found[1].replace('&amp;', '&')}"
     assert len(seen) == len(set(seen)) == 123
-    assert browser.get("/leaving?after=nonsense").status_code == 404
+    for nonsense in ("nonsense", "0001-01-01T00:00:00%2B14:00~1", "9999-12-31T23:59:59-23:59~0"):
+        assert browser.get(f"/leaving?after={nonsense}").status_code == 404
     assert refs(browser.get("/leaving?device=d2")) == ["chat_3"]
     assert refs(browser.get("/leaving?policy=none-of-them")) == []
 

@@ -136,7 +136,9 @@ def test_the_cookie_is_for_us_alone(house, people, more, secure):
 def test_the_page_is_served_under_the_name_that_the_settings_say(ana):
     headers = {"Host": "hygiene.example.org", "Origin": "https://hygiene.example.org"}
     assert ana.client.get("/sign-in", headers=headers).status_code in {200, 303}
-    assert ana.client.get("/sign-in", headers={"Host": "other.example.org"}).status_code == 421
+    for other in ("other.example.org", "[", "[::1", "", "anybody@hygiene.example.org"):
+        assert ana.client.get("/sign-in", headers={"Host": other}).status_code == 421, other
+    assert ana.client.post("/stop", headers=headers | {"Origin": "https://["}).status_code == 403
 
 
 def test_on_this_machine_without_a_users_file_everybody_is_the_operator_but_nobody_through_a_proxy(

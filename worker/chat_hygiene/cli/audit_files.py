@@ -17,6 +17,7 @@ from chat_hygiene.cli import start
 from chat_hygiene.cli.audit import FIELDS, event_document
 from chat_hygiene.cli.naming import ChatOption
 from chat_hygiene.cli.output import JSON_VERSION, JsonOption, Output, YesOption, count, instant, plain
+from chat_hygiene.core.cells import shown_only
 from chat_hygiene.core.errors import InvalidInputError, UsageError
 
 
@@ -165,7 +166,7 @@ def _write(file: TextIO, format_: Format, rows: Iterable[Mapping[str, Any]]) -> 
 def _csv(file: TextIO) -> Write:
     writer = csv.writer(file)
     writer.writerow(FIELDS)
-    return lambda row: writer.writerow([plain(row[name]) for name in FIELDS])
+    return lambda row: writer.writerow([shown_only(plain(row[name])) for name in FIELDS])
 
 
 def _jsonl(file: TextIO) -> Write:

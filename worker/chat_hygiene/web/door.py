@@ -55,8 +55,12 @@ class Door:
 
     def check_host(self, request: Request) -> None:
         """Raises HTTPException 421 for a name that is not ours: a page of a stranger's may have that lead here."""
-        name = urlsplit(f"//{request.headers.get('Host', '')}").hostname
-        if name not in self._names:
+        host = request.headers.get("Host", "")
+        try:
+            ours = "@" not in host and urlsplit(f"//{host}").hostname in self._names
+        except ValueError:
+            ours = False
+        if not ours:
             raise HTTPException(
                 421, "This page is not served under that name. CHAT_HYGIENE_WEB_URL says under which it is."
             )
@@ -175,7 +179,7 @@ class Door:
         # A browser says both of a form; a stranger's page can change neither.
         origin = request.headers.get("Origin")
         site = request.headers.get("Sec-Fetch-Site")
-        ours = origin is not None and urlsplit(origin).netloc == request.headers.get("Host")
+        ours = origin is not None and origin.partition("://")[2] == request.headers.get("Host")
         if not ours or site not in {None, "same-origin"}:
             raise HTTPException(403, "The form was not sent by this page. Nothing was done.")
 

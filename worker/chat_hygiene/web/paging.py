@@ -1,6 +1,6 @@
 """Where a long list goes on: an instant and a row's id, as one word in an address."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from chat_hygiene.web.page import MissingError
 
@@ -21,7 +21,8 @@ def read(text: str) -> Key | None:
     instant, _, row = text.partition("~")
     try:
         at, number = datetime.fromisoformat(instant), int(row)
-    except ValueError:
+        at.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise MissingError("the list does not go on there") from None
     if at.tzinfo is None or not 0 <= number < 2**63:
         raise MissingError("the list does not go on there")
