@@ -96,7 +96,7 @@ def test_a_chat_is_held_without_a_mouse(browser, site, people):
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "main"
     page.goto(f"{site.server.url}/leaving")
-    hold = page.locator("main a", has_text="Hold").first
+    hold = page.locator("main a[href^='/holds/new']").first
     for _ in range(80):
         page.keyboard.press("Tab")
         width = page.evaluate("parseFloat(getComputedStyle(document.activeElement).outlineWidth)")
