@@ -4,12 +4,12 @@ import threading
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event, select, text
+from sqlalchemy import event, select, text, update
 
 from chat_hygiene.core.errors import AuditBrokenError, Exit
 from chat_hygiene.store import audit, seals, verifying
 from chat_hygiene.store.engine import reading
-from chat_hygiene.store.tables import audit_seals
+from chat_hygiene.store.tables import audit_seals, switches
 from support.chain import KEY, NOW, append, seal
 
 EVENTS = 40
@@ -42,6 +42,20 @@ def test_what_is_sealed_is_proven_and_the_rest_is_said_to_be_unproven(sessions):
     assert verify(sessions) == verifying.Verdict(ok=True, sealed=EVENTS, unsealed=1)
     assert [seal(sessions), seal(sessions)] == [1, 0]
     assert verify(sessions) == verifying.Verdict(ok=True, sealed=EVENTS + 1, unsealed=0)
+
+
+def test_an_older_head_put_back_does_not_end_a_chain_that_goes_on(sessions):
+    mark = switches.c.name == "audit_head"
+    fill(sessions)
+    with sessions.begin() as session:
+        older = session.scalar(select(switches.c.detail).where(mark))
+        append(session, 99)
+    assert seal(sessions) == 1
+    with sessions.begin() as session:
+        session.execute(update(switches).where(mark).values(detail=older))
+    verdict = verify(sessions)
+    assert (verdict.ok, verdict.position) == (False, EVENTS + 1)
+    assert verdict.problem == f"the chain goes on beyond its head at {EVENTS}"
 
 
 def test_a_long_audit_is_sealed_and_verified_in_batches(sessions, monkeypatch):

@@ -5,6 +5,8 @@ from datetime import timedelta
 
 from sqlalchemy import insert, update
 
+from chat_hygiene.core.events import Event
+from chat_hygiene.store import audit
 from chat_hygiene.store.tables import chats, holds
 from support.world import NAME, NOW, NUMBER
 
@@ -42,10 +44,12 @@ def test_a_story_says_what_holds_it_what_is_owed_and_what_was_done(ana, ben, hou
             )
         )  # fmt: skip
         session.execute(update(chats).where(chats.c.id == 2).values(agent="Grace", status="resolved"))
+        typed = {"because": "asked by Grace", "ticket": "Grace-7"}
+        audit.append(session, Event.HOLD_PLACED, at=NOW, actor="bo", chat_ref="chat_2", detail=typed)
     text = words(ana.get("/chats/chat_2"))
     assert f"{NAME} · +44" in text
     assert "until 2026-05-12 03:00 , as this chat" in text
-    assert "the case of Grace" in text
+    assert all(each in text for each in ("the case of Grace", "asked by Grace", "Grace-7"))
     read = ben.get("/chats/chat_2").text
     assert "as this chat" in read
     assert not [secret for secret in (NAME, "Grace", NUMBER) if secret in read]
