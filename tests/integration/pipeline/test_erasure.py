@@ -6,6 +6,7 @@ import pytest
 
 from chat_hygiene import wiring
 from chat_hygiene.core.errors import Exit, SafetyStopError, UsageError
+from chat_hygiene.pipeline import erase as request
 from chat_hygiene.providers.fake.records import device_record
 from chat_hygiene.store import policies, versions
 from chat_hygiene.wiring import erasing, holding
@@ -70,6 +71,18 @@ def test_a_hold_stops_it_is_named_and_nothing_is_stored(rig):
     assert rig.deleted() == []
     assert rig.states() == {}
     assert rig.sql("select * from policy_runs") == []
+
+
+def test_a_hold_placed_after_the_looking_stops_it_too(rig):
+    rig.chat(1)
+    rig.sync()
+    with rig.ledger() as ledger:
+        refs = [row["chat_ref"] for row in erasing.find(ledger, NUMBER, on=None)]
+    hold(rig, chat=NUMBER)
+    with rig.ledger() as ledger, pytest.raises(SafetyStopError, match="under hold 1,"):
+        request.run(ledger.context, refs, because="asked by mail", ticket="DPO-1", now=rig.now())
+    assert told(rig, "erasure.requested") == []
+    assert rig.states() == {}
 
 
 def test_a_keep_policy_stops_it_and_is_named(rig):
