@@ -1,5 +1,6 @@
 """`chat-hygiene up`: one process without a server beside it does everything by itself, and may be ended at any moment."""
 
+import re
 import signal
 import urllib.request
 from collections import Counter
@@ -27,7 +28,7 @@ def up(deployment: Deployment) -> Process:
 
 def page(process: Process, path: str) -> int:
     (line,) = [line for line in process.said().splitlines() if "/healthz" in line]
-    base = line[line.index("http") : line.index("/healthz")]
+    base = re.search(r"(http\S+)/healthz", line)[1]
     with urllib.request.urlopen(base + path, timeout=30) as answer:
         return answer.status
 
