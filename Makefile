@@ -45,7 +45,7 @@ chaos: $(VENV)/.dev ## A thousand kills on each engine and every fault there is;
 	  tests=$$?; $(BIN)/python tests/chaos/report.py build/chaos.jsonl docs/chaos.md && exit $$tests
 
 lock: $(VENV)/.dev ## Newest versions that pyproject.toml allows, into the lock files
-	@$(LOCK) --group build --output-file requirements.lock
+	@$(LOCK) --extra notify --group build --output-file requirements.lock
 	@$(LOCK) --extra notify --group dev --constraint requirements.lock --output-file requirements-dev.lock
 	@$(LOCK) --extra notify --group dev --group bench --constraint requirements-dev.lock --output-file requirements-bench.lock
 

@@ -31,8 +31,9 @@ def logged():
     root.setLevel(level)
 
 
-def sent(*addresses):
-    return notify.send(addresses, title="a title", body="first <b>line</b>\nsecond", mood="warning")
+def sent(*addresses, private=True):
+    body = "first <b>line</b>\nsecond"
+    return notify.send(addresses, title="a title", body=body, mood="warning", private=private)
 
 
 def test_a_message_arrives_as_it_was_written(box):
@@ -62,6 +63,13 @@ def test_each_address_is_told_apart_and_none_keeps_it_from_the_others(box, logge
     told = [each.name for each in logged if "urllib3" not in each.name or each.levelno > logging.DEBUG]
     assert told == [], "the library's log went out, which hides secrets only in part"
     assert SECRET not in repr(found)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0"])
+def test_a_private_address_is_not_called_unless_that_is_meant(box, host):
+    [delivery] = sent(box.address.replace("127.0.0.1", host), private=False)
+    assert "ALLOW_PRIVATE_TARGETS" in delivery.problem
+    assert (box.letters, box.refused) == ([], 0)
 
 
 def test_no_redirect_is_followed(box):

@@ -40,6 +40,14 @@ def test_it_installs_what_the_makefile_installs():
     ]
 
 
+def test_the_image_can_send_the_messages_that_it_can_be_set_to_send():
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"][
+        "notify"
+    ]
+    locked = set(re.findall(r"(?m)^([\w.-]+)==", (ROOT / "requirements.lock").read_text()))
+    assert {re.split(r"[><=]", each)[0] for each in wanted} <= locked
+
+
 def test_nothing_in_it_names_an_index():
     text = (ROOT / "Dockerfile").read_text()
     assert not re.search(r"https?://|index|find-links|trusted", text, re.IGNORECASE)

@@ -87,6 +87,7 @@ class Told:
         text_of = {name: v.total_seconds() if isinstance(v, timedelta) else v for name, v in shown.items()}
         return {f"CHAT_HYGIENE_{name.upper()}": str(value) for name, value in text_of.items()} | {
             "CHAT_HYGIENE_NOTIFY_URLS": self.box.address,
+            "CHAT_HYGIENE_ALLOW_PRIVATE_TARGETS": "true",
             "CHAT_HYGIENE_BROKER_URL": "memory://",
         }
 

@@ -8,14 +8,18 @@ HIDDEN = "path-of-the-operator"
 def test_a_test_message_says_where_it_arrived_and_where_not(command):
     with letterbox() as box, letterbox() as broken:
         broken.status = 500
-        done = command("notify", "test", notify_urls=box.address)
+        done = command("notify", "test", notify_urls=box.address, code=6)
+        assert "ALLOW_PRIVATE_TARGETS" in done.stderr
+        assert box.letters == []
+        inside = {"allow_private_targets": "true"}
+        done = command("notify", "test", notify_urls=box.address, **inside)
         assert "address 1, JSON: sent" in done.stderr
         assert box.titles == ["test message"]
         urls = f"{broken.address}, nonsense://{HIDDEN} {box.address}"
-        done = command("notify", "test", notify_urls=urls, code=6)
+        done = command("notify", "test", notify_urls=urls, code=6, **inside)
         assert "address 1, JSON: it answered 500" in done.stderr
         assert "address 2, unknown: no service is known by this address" in done.stderr
-        found = command.json("notify", "test", notify_urls=urls, code=6)["deliveries"]
+        found = command.json("notify", "test", notify_urls=urls, code=6, **inside)["deliveries"]
         assert [each["problem"] is None for each in found] == [False, False, True]
         assert len(box.letters) == 3
         assert HIDDEN not in done.stdout + done.stderr

@@ -1,17 +1,20 @@
 """Messages to people, by apprise: one address each for any of its services. An extra: `pip install chat-hygiene[notify]`.
 
-Where an operator sends messages is theirs to choose, private networks too; redirects are not followed. The addresses hold
+The addresses are an operator's, so they are held to what a public address may be, and redirects are not followed. They hold
 secrets, so nothing that the library logs goes out, and a failure is told by the service's name and a status.
 """
 
 import logging
 import re
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
+
+from chat_hygiene.providers.addresses import public_only
 
 if TYPE_CHECKING:
     from apprise import AppriseAsset, NotifyBase
@@ -42,10 +45,13 @@ def services(addresses: Sequence[str]) -> list[str | None]:
     return [None if each is None else str(each.service_name) for each in map(_open, addresses)]
 
 
-def send(addresses: Sequence[str], *, title: str, body: str, mood: str) -> list[Delivery]:
+def send(
+    addresses: Sequence[str], *, title: str, body: str, mood: str, private: bool = False
+) -> list[Delivery]:
     """Sends one message to every address, and says what became of it at each, in their order. Takes `DEADLINE` at most.
 
-    `mood` is info, success or warning. Never raises for an address or a server that fails.
+    `mood` is info, success or warning; `private`: an address may lead into a private network. Never raises for an address
+    or a server that fails.
     """
     from apprise import Apprise, NotifyFormat, NotifyType
 
@@ -54,23 +60,27 @@ def send(addresses: Sequence[str], *, title: str, body: str, mood: str) -> list[
     for service in opened:
         if service is not None:
             sender.add(service)
-    result = sender.notify(
-        body,
-        title=title,
-        notify_type=NotifyType(mood),
-        body_format=NotifyFormat.TEXT.value,
-        timeout=DEADLINE.total_seconds(),
-    )
+    # It hands this context on to its threads.
+    with nullcontext([]) if private else public_only() as refused:
+        result = sender.notify(
+            body,
+            title=title,
+            notify_type=NotifyType(mood),
+            body_format=NotifyFormat.TEXT.value,
+            timeout=DEADLINE.total_seconds(),
+        )
     # Whoever failed first may stand first: the tag says which address it was.
     found = {tag: each for each in result for tag in each.tag}
     return [
         Delivery(place + 1, None if service is None else str(service.service_name), problem)
         for place, service in enumerate(opened)
-        for problem in [_problem(service, found.get(str(place)))]
+        for problem in [_problem(service, found.get(str(place)), private_refused=bool(refused))]
     ]
 
 
-def _problem(service: "NotifyBase | None", result: "NotifyResult | None") -> str | None:
+def _problem(
+    service: "NotifyBase | None", result: "NotifyResult | None", *, private_refused: bool
+) -> str | None:
     from apprise import AppriseResultStatus
 
     if service is None:
@@ -84,6 +94,9 @@ def _problem(service: "NotifyBase | None", result: "NotifyResult | None") -> str
     said = " ".join(entry.message for attempt in result for entry in attempt)
     if status := _ANSWERED.search(said):
         return f"it answered {status[1]}"
+    if private_refused:
+        # Which one it was, the library does not say.
+        return "not reached; where its name leads to a private network, ALLOW_PRIVATE_TARGETS has to be set"
     return "it could not be reached" if "onnection error" in said else "it did not take the message"
 
 

@@ -13,28 +13,23 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import timedelta
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 import structlog
 
 from chat_hygiene.core.errors import InvalidInputError, ProviderError, UnavailableError
+from chat_hygiene.providers.addresses import Address, is_public
 from chat_hygiene.providers.http import get_at
 from chat_hygiene.settings import Settings
 
 DEADLINE = timedelta(seconds=10)
 """For all of it: looking up, connecting, and the head of the answer."""
 
-Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], list[str]]
 """(host, port) to its IP addresses. Raises OSError."""
 
 _PORTS = {"https": 443, "http": 80}
-_GLOBAL_UNICAST = ip_network("2000::/3")
-_NAT64 = ip_network("64:ff9b::/96")
-_NOT_PUBLIC = tuple(map(ip_network, ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")))
-"""Special ranges that older Pythons take for public."""
-
 _log = structlog.get_logger(__name__)
 
 
@@ -99,24 +94,6 @@ async def _first_answer(url: str, addresses: list[Address], seconds: float) -> i
             except UnavailableError as error:  # nothing was sent: the next one may be tried
                 failure = error
     raise failure
-
-
-def is_public(address: Address) -> bool:
-    """Whether it is an ordinary address of the public Internet; of one that embeds another, whether that one is."""
-    if isinstance(address, IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if address in _NAT64:
-            inner = IPv4Address(int(address) & 0xFFFF_FFFF)
-        if inner is not None:
-            return is_public(inner)
-        if address not in _GLOBAL_UNICAST:
-            return False
-    return (
-        address.is_global
-        and not address.is_multicast
-        and not address.is_reserved
-        and not any(address in network for network in _NOT_PUBLIC)
-    )
 
 
 def _target(url: str) -> SplitResult:

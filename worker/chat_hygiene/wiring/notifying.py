@@ -151,5 +151,9 @@ def _reached(settings: Settings, message: Message) -> bool:
 
 def _send(settings: Settings, message: Message) -> list[Delivery]:
     return notify.send(
-        settings.notify_addresses, title=message.title, body=message.body, mood=message.mood.value
+        settings.notify_addresses,
+        title=message.title,
+        body=message.body,
+        mood=message.mood.value,
+        private=settings.allow_private_targets,
     )

@@ -34,6 +34,7 @@ class Station:
         given = {
             "notify_urls": self.box.address,
             "notify_digest": "off",
+            "allow_private_targets": True,
             "actor": "ana",
             **KEYS,
             **self.overrides,
