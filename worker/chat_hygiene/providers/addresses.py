@@ -43,7 +43,8 @@ def public_only() -> Iterator[list[str]]:
     the addresses that were refused. Threads count that were started with a copy of the context.
     """
     _watch()
-    token = _refused.set(found := [])
+    found: list[str] = []
+    token = _refused.set(found)
     try:
         yield found
     finally:

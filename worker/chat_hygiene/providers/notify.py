@@ -7,7 +7,7 @@ secrets, so nothing that the library logs goes out, and a failure is told by the
 import logging
 import re
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -60,8 +60,8 @@ def send(
     for service in opened:
         if service is not None:
             sender.add(service)
-    # It hands this context on to its threads.
-    with nullcontext([]) if private else public_only() as refused:
+    guard: AbstractContextManager[list[str]] = nullcontext([]) if private else public_only()
+    with guard as refused:  # it hands this context on to its threads
         result = sender.notify(
             body,
             title=title,
