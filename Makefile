@@ -41,8 +41,10 @@ bench-large: $(VENV)/.bench ## The same with the big sizes (none yet)
 
 chaos: $(VENV)/.dev ## A thousand kills on each engine and every fault there is; writes docs/chaos.md
 	@mkdir -p build docs && rm -f build/chaos.jsonl
-	@CHAOS=full CHAOS_TABLE=$(CURDIR)/build/chaos.jsonl $(BIN)/python -m pytest -n 4 --dist worksteal tests/chaos tests/e2e/test_many_processes.py; \
-	  tests=$$?; $(BIN)/python tests/chaos/report.py build/chaos.jsonl docs/chaos.md && exit $$tests
+	@export CHAOS=full CHAOS_TABLE=$(CURDIR)/build/chaos.jsonl; missed=0; \
+	  $(BIN)/python -m pytest -m alone tests/chaos || missed=1; \
+	  $(BIN)/python -m pytest -m "not alone" -n 3 --dist worksteal tests/chaos tests/e2e/test_many_processes.py || missed=1; \
+	  $(BIN)/python tests/chaos/report.py build/chaos.jsonl docs/chaos.md && exit $$missed
 
 lock: $(VENV)/.dev ## Newest versions that pyproject.toml allows, into the lock files
 	@$(LOCK) --extra notify --group build --output-file requirements.lock

@@ -78,6 +78,7 @@ def test_a_spoiled_line_to_the_database_loses_doubles_and_wrongs_nothing(
         judged(f"line to PostgreSQL: {spoil}", ground, ground.settle())
 
 
+@pytest.mark.alone
 def test_postgresql_crashes_under_celery_and_all_work_is_done(
     crashing, crashing_url, tmp_path, rng, size, judged
 ):

@@ -65,6 +65,7 @@ LOSSES = {
 }
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("loss", "works"),
     [(each, LOSSES[each][0]) for each in picked(LOSSES, ("FLUSHALL",))],
