@@ -21,7 +21,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from urllib.request import ProxyHandler, build_opener
 
-_ROUTE = re.compile(r"/v1/(?:devices(?:/(?P<one>[0-9a-f]+))?|chat/(?P<device>[0-9a-f]+)/chats(?:/(?P<wid>[^/?]+))?)")
+_ROUTE = re.compile(
+    r"/v1/(?:devices(?:/(?P<one>[0-9a-f]+))?|chat/(?P<device>[0-9a-f]+)/chats(?:/(?P<wid>[^/?]+))?)"
+)
 FIRST = 447_700_000_000
 _DUE = timedelta(days=60)
 
@@ -240,7 +242,9 @@ class _Connection(asyncio.Protocol):
 
 async def _serve(account: Account) -> None:
     state = _State(account)
-    server = await asyncio.get_running_loop().create_server(lambda: _Connection(state), "127.0.0.1", 0, backlog=2048)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: _Connection(state), "127.0.0.1", 0, backlog=2048
+    )
     print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201
     await server.serve_forever()
 

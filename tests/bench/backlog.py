@@ -3,9 +3,8 @@
 import asyncio
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import timedelta
 from threading import Thread
 
 import httpx
@@ -53,7 +52,8 @@ class _Side:
         stack.callback(self._service.close)
         self._loop = asyncio.new_event_loop()
         self._client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=create_app(self.settings, None)), base_url="http://127.0.0.1:8787"
+            transport=httpx.ASGITransport(app=create_app(self.settings, None)),
+            base_url="http://127.0.0.1:8787",
         )
 
     def queued(self) -> int:

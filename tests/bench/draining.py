@@ -47,10 +47,10 @@ def _paced(on: Ground, engine: str, numbers: int, rate: int) -> Row:
             drained = _drain(configured, lambda: time.monotonic() >= begun + lasts)
             _check(ledger, api, drained)
             first = begun + WARM_UP
-            calls = [
-                api.calls(first + turn * window, first + (turn + 1) * window) for turn in range(ROUNDS)
-            ]
-            refused = sum(count for what, count in api.calls(0, time.monotonic()).items() if what.endswith("429"))
+            calls = [api.calls(first + turn * window, first + (turn + 1) * window) for turn in range(ROUNDS)]
+            refused = sum(
+                count for what, count in api.calls(0, time.monotonic()).items() if what.endswith("429")
+            )
             expect(refused, 0, "calls that were answered 429")
     permitted = numbers * rate * window
     made = sorted(sum(each.values()) for each in calls)[ROUNDS // 2]
@@ -124,7 +124,9 @@ def _drain(configured: object, stop: Callable[[], bool]) -> int:
 async def _bare(api: Api, wanted: range) -> None:
     """GET, DELETE, GET of each chat, as quick as httpx can: a client a number, and each of its connections always at work."""
     account = api.account
-    waiting = [iter([n for n in wanted if n % account.devices == device]) for device in range(account.devices)]
+    waiting = [
+        iter([n for n in wanted if n % account.devices == device]) for device in range(account.devices)
+    ]
 
     async def work(client: httpx.AsyncClient, device: int) -> None:
         for chat in waiting[device]:
@@ -154,7 +156,11 @@ def _only(ledger: Ledger, turn: int, batch: int) -> None:
     now = ledger.now()
     with ledger.writing() as session:
         mine = jobs.c.chat_id.between(turn * batch + 1, (turn + 1) * batch)
-        session.execute(update(jobs).where(jobs.c.state == "queued").values(next_attempt_at=now.replace(year=now.year + 1)))
+        session.execute(
+            update(jobs)
+            .where(jobs.c.state == "queued")
+            .values(next_attempt_at=now.replace(year=now.year + 1))
+        )
         session.execute(update(jobs).where(mine).values(next_attempt_at=now))
 
 
@@ -168,9 +174,15 @@ def _check(ledger: Ledger, api: Api, drained: int, *, others: int = 0) -> None:
     from chat_hygiene import wiring
 
     with ledger.reading() as session:
-        query = select(jobs.c.chat_id - 1).where(jobs.c.state == "deleted", jobs.c.whatsapp_state == "reported")
+        query = select(jobs.c.chat_id - 1).where(
+            jobs.c.state == "deleted", jobs.c.whatsapp_state == "reported"
+        )
         deleted = set(session.execute(query).scalars())
     expect(len(deleted), drained, "jobs that ended as deleted")
     removed = api.removed()
-    expect(removed >= deleted and len(removed) == len(deleted) + others, True, "the server removed what the ledger says")
+    expect(
+        removed >= deleted and len(removed) == len(deleted) + others,
+        True,
+        "the server removed what the ledger says",
+    )
     expect(wiring.verify_audit(ledger).ok, True, "the audit verifies")

@@ -110,7 +110,9 @@ def due(settings: Settings, api: Api, *, jobs_of: int | None = None) -> Iterator
                     "status": "operative",
                     "session_status": "online",
                     "product": "io",
-                    **dict.fromkeys(("last_online_at", "online_since", "last_seen_at", "last_full_sync_at"), now),
+                    **dict.fromkeys(
+                        ("last_online_at", "online_since", "last_seen_at", "last_full_sync_at"), now
+                    ),
                     # Each at another point of its interval, as numbers that were added one by one are.
                     "tokens": CALLS_PER_JOB * number / account.devices,
                     "tokens_at": ledger.now(),
@@ -122,7 +124,13 @@ def due(settings: Settings, api: Api, *, jobs_of: int | None = None) -> Iterator
             facts = {"last": account.chats - 1, "newest": account.instant(0), "now": now}
             parts = {name: words.format(**facts) for name, words in spoken.items()}
             for statement in (_RUN, _CHATS, _JOBS):
-                words = statement.format(**parts, chats=account.chats, devices=account.devices, first=FIRST, jobs=jobs_of or account.chats)
+                words = statement.format(
+                    **parts,
+                    chats=account.chats,
+                    devices=account.devices,
+                    first=FIRST,
+                    jobs=jobs_of or account.chats,
+                )
                 session.execute(text(words.replace(":", "\\:")))
         _analyze(settings)
         yield ledger

@@ -189,21 +189,6 @@ def _return(
         debts.superseded(session, row["id"], now=at, actor=actor)
 
 
-def store_read(session: Session, chat_id: int, facts: ChatFacts, *, read_at: datetime) -> bool:
-    """Stores the fresh read before a delete, asked for at `read_at`.
-
-    False, and nothing is stored, when something newer is known: a later read, or a hint that came after this one.
-    """
-    columns = (*_KNOWN, chats.c.synced_at, chats.c.hinted_at)
-    (row,) = fetch(session, select(*columns).where(chats.c.id == chat_id).with_for_update())
-    if any(at is not None and at > read_at for at in (row["synced_at"], row["hinted_at"])):
-        return False
-    session.execute(
-        update(chats).where(chats.c.id == chat_id).values(**merged(row, facts), synced_at=read_at)
-    )
-    return True
-
-
 def mark_missing(
     session: Session,
     account: Account,
