@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import backlog, draining, proving, table
+from bench import backlog, draining, footprint, proving, table
 from bench.ground import Ground, ground
 from bench.measuring import Row, expect
 
@@ -21,6 +21,7 @@ BENCHES: dict[str, Bench] = {
     "unpaced": draining.unpaced,
     "audit": proving.audit,
     "backlog": backlog.backlog,
+    "footprint": footprint.footprint,
 }
 
 

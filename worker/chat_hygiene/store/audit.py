@@ -11,6 +11,8 @@ from chat_hygiene.core.events import Event
 from chat_hygiene.store.records import Record, fetch
 from chat_hygiene.store.tables import audit_events
 
+_EVENT = insert(audit_events)
+
 
 def append(
     session: Session,
@@ -28,21 +30,20 @@ def append(
     detail: Mapping[str, object] | None = None,
 ) -> None:
     """Appends one event. `detail` is kept as JSON text with sorted keys; it may hold no number and no name."""
-    session.execute(
-        insert(audit_events).values(
-            at=at,
-            kind=kind.value,
-            actor=actor,
-            policy=policy,
-            policy_version=policy_version,
-            run_id=run_id,
-            job_id=job_id,
-            device=device,
-            chat_ref=chat_ref,
-            outcome=outcome,
-            detail=None if detail is None else _text(detail),
-        )
-    )
+    event = {
+        "at": at,
+        "kind": kind.value,
+        "actor": actor,
+        "policy": policy,
+        "policy_version": policy_version,
+        "run_id": run_id,
+        "job_id": job_id,
+        "device": device,
+        "chat_ref": chat_ref,
+        "outcome": outcome,
+        "detail": None if detail is None else _text(detail),
+    }
+    session.execute(_EVENT, event)
 
 
 def find(

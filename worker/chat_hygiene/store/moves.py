@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.debts import PROOFS, DebtState
@@ -39,6 +39,16 @@ _COUNTED = {state: state.value for state in (*EFFECTIVE_STATES, JobState.FAILED)
     JobState.QUARANTINED: "failed"
 }
 
+# Built once: each job is moved three times and more.
+_JOB = (
+    select(jobs, devices.c.device, policies.c.name.label("policy"))
+    .join(devices, devices.c.id == jobs.c.device_id)
+    .join(policies, policies.c.id == jobs.c.policy_id)
+    .where(jobs.c.id == bindparam("job"))
+    .with_for_update(of=jobs)
+)
+_CHANGE = update(jobs).where(jobs.c.id == bindparam("job"))
+
 
 def move(
     session: Session,
@@ -57,13 +67,7 @@ def move(
     a chat that somebody asked for by name everything else that is stored goes, too.
     Raises `core.states.IllegalMoveError` when the job's state has no such move.
     """
-    job = session.execute(
-        select(jobs, devices.c.device, policies.c.name.label("policy"))
-        .join(devices, devices.c.id == jobs.c.device_id)
-        .join(policies, policies.c.id == jobs.c.policy_id)
-        .where(jobs.c.id == job_id)
-        .with_for_update(of=jobs)
-    ).one()
+    job = session.execute(_JOB, {"job": job_id}).one()
     if fence is not None and (job.fence != fence or JobState(job.state) not in _LEASED):
         return False
     state = transition(JobState(job.state), event)
@@ -71,7 +75,7 @@ def move(
     if state not in _LEASED:
         changes |= {"lease_owner": None, "lease_until": None}
     changes["finished_at"] = now if state in _FINAL else None
-    session.execute(update(jobs).where(jobs.c.id == job_id).values(changes))
+    session.execute(_CHANGE, {"job": job_id, **changes})
     if state in EFFECTIVE_STATES:
         reached = changes.get("whatsapp_state") if state is JobState.DELETED else None
         if proved := reached in PROOFS:
