@@ -7,21 +7,21 @@ from chat_hygiene.pipeline.together import MOST, Together
 
 
 def test_what_comes_while_one_is_at_work_is_done_together_afterwards():
-    batches, first = [], threading.Event()
+    batches, begun, company = [], threading.Event(), threading.Event()
 
     def work(asks):
         batches.append(list(asks))
-        first.wait(10)
+        begun.set()
+        company.wait(10)
         return [ask * 10 for ask in asks]
 
     async def scenario():
         together = Together(work)
         alone = asyncio.create_task(together.ask(1))
-        while not batches:
-            await asyncio.sleep(0.001)
+        await asyncio.to_thread(begun.wait, 10)
         others = [asyncio.create_task(together.ask(number)) for number in range(2, MOST + 4)]
         await asyncio.sleep(0)
-        first.set()
+        company.set()
         return [await alone, *[await each for each in others]]
 
     assert asyncio.run(scenario()) == [number * 10 for number in range(1, MOST + 4)]
