@@ -26,7 +26,7 @@ DELAY = 0.05
 BATCH, CLAIMS = 8, 400
 CLAIM, FIRST = 0.005, 2.0
 """The limits: seconds of a claim, and to the first DELETE."""
-PAGES = ("/", "/leaving", "/jobs", "/metrics", "/readyz")
+PAGES = ("/", "/leaving", "/deleted", "/devices", "/nothing", "/metrics", "/readyz")
 
 
 def backlog(on: Ground) -> Iterator[Row]:
