@@ -26,6 +26,7 @@ from chat_hygiene.settings import MAX_READ_AGE
 from chat_hygiene.store import devices, fresh, holds, moves, policies, switches
 from chat_hygiene.store.devices import Device
 from chat_hygiene.store.jobs import Job
+from chat_hygiene.store.moves import Move
 from chat_hygiene.store.policies import StoredPolicy
 from chat_hygiene.store.tables import chats as chat_rows
 from chat_hygiene.store.tables import jobs as job_rows
@@ -93,18 +94,14 @@ def run(context: Context, asks: Sequence[Ask], *, now: datetime) -> list[Pass | 
             context, session, [ask for ask in held if ask.job.chat_id in stored], rows, now=now
         )
         too_old = _Wait("read too old", now + context.settings.retry_base_seconds)
-        # As everybody moves several: what they count is locked in one order.
-        held.sort(key=lambda ask: (ask.job.policy_id, ask.job.device_id, ask.job.id))
+        moving: list[Move] = []
         answers = {
-            ask.job.id: _answer(
-                context,
-                session,
-                ask.job,
-                *verdicts.get(ask.job.id, (too_old, rows[ask.job.id].version)),
-                now=now,
+            job.id: _answer(
+                context, moving, job, *verdicts.get(job.id, (too_old, rows[job.id].version)), now=now
             )
-            for ask in held
+            for job in (ask.job for ask in held)
         }
+        moves.move_all(session, moving, now=now, actor=context.actor)
     return [answers.get(ask.job.id, Refusal(None)) for ask in asks]
 
 
@@ -113,21 +110,12 @@ def _holds(job: Job, row: Row[Any]) -> bool:
 
 
 def _answer(
-    context: Context, session: Session, job: Job, verdict: _Verdict, version: int, *, now: datetime
+    context: Context, moving: list[Move], job: Job, verdict: _Verdict, version: int, *, now: datetime
 ) -> Pass | Refusal:
-    """Stores a verdict as the job's next move."""
+    """What a verdict means for whoever asked; the job's move is added to `moving`."""
 
     def move(event: JobEvent, detail: Mapping[str, object], **values: object) -> None:
-        moves.move(
-            session,
-            job.id,
-            event,
-            now=now,
-            actor=context.actor,
-            fence=job.fence,
-            values={"version": version, **values},
-            detail=detail,
-        )
+        moving.append(Move(job.id, event, job.fence, {"version": version, **values}, detail))
 
     match verdict:
         case _Call(intent, offline_for):

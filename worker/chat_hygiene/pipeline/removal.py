@@ -7,7 +7,7 @@ outcome was not read, and hands the job back, without counting an attempt, when 
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -39,6 +39,7 @@ from chat_hygiene.settings import JOB_DEADLINE, MAX_ATTEMPTS, MAX_READ_AGE
 from chat_hygiene.store import debts, devices, jobs, moves, policies
 from chat_hygiene.store.engine import reading
 from chat_hygiene.store.jobs import Job
+from chat_hygiene.store.moves import Move
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -50,16 +51,6 @@ _TOLD = {
     JobEvent.GIVE_UP: "failed",
 }
 """What the log says of a move; a job that is only handed back is no news."""
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """What a removal stores last: its job's next move."""
-
-    job: Job
-    event: JobEvent
-    values: dict[str, Any]
-    detail: dict[str, Any]
 
 
 class Removals:
@@ -75,17 +66,9 @@ class Removals:
 
     def _move(self, wanted: Sequence[Move]) -> list[bool]:
         now, actor = self.context.clock(), self.context.actor
-        stored: dict[int, bool] = {}
         with self.context.sessions.begin() as session:
-            # Whoever counts several in one transaction counts in one order: two that do it at once must not wait for each other.
-            for each in sorted(
-                wanted, key=lambda move: (move.job.policy_id, move.job.device_id, move.job.id)
-            ):
-                fence, more = each.job.fence, {"values": each.values, "detail": each.detail}
-                stored[each.job.id] = moves.move(
-                    session, each.job.id, each.event, now=now, actor=actor, fence=fence, **more
-                )
-        return [stored[each.job.id] for each in wanted]
+            moved = moves.move_all(session, wanted, now=now, actor=actor)
+        return [each.job_id in moved for each in wanted]
 
 
 async def run(shared: Removals, job: Job) -> bool:
@@ -264,7 +247,7 @@ def _before(job: Job) -> dict[str, Any]:
 async def _move(
     shared: Removals, job: Job, event: JobEvent, *, values: dict[str, Any], detail: dict[str, Any]
 ) -> None:
-    stored = await shared.moves.ask(Move(job, event, values, detail))
+    stored = await shared.moves.ask(Move(job.id, event, job.fence, values, detail))
     if event in _TOLD:
         _tell(job, _TOLD[event] if stored else "taken over", detail)
 

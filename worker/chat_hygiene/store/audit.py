@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
@@ -13,9 +14,11 @@ from chat_hygiene.store.tables import audit_events
 
 _EVENT = insert(audit_events)
 
+Entry = dict[str, Any]
+"""An event's columns."""
 
-def append(
-    session: Session,
+
+def entry(
     kind: Event,
     *,
     at: datetime,
@@ -28,9 +31,9 @@ def append(
     chat_ref: str | None = None,
     outcome: str | None = None,
     detail: Mapping[str, object] | None = None,
-) -> None:
-    """Appends one event. `detail` is kept as JSON text with sorted keys; it may hold no number and no name."""
-    event = {
+) -> Entry:
+    """An event to append. `detail` is kept as JSON text with sorted keys; it may hold no number and no name."""
+    return {
         "at": at,
         "kind": kind.value,
         "actor": actor,
@@ -43,7 +46,17 @@ def append(
         "outcome": outcome,
         "detail": None if detail is None else _text(detail),
     }
-    session.execute(_EVENT, event)
+
+
+def append(session: Session, kind: Event, *, at: datetime, actor: str, **columns: Any) -> None:  # noqa: ANN401 - as of `entry`
+    """Appends one event; see `entry`."""
+    append_all(session, [entry(kind, at=at, actor=actor, **columns)])
+
+
+def append_all(session: Session, events: Sequence[Entry]) -> None:
+    """Appends several events, in their order."""
+    if events:
+        session.execute(_EVENT, events)
 
 
 def find(

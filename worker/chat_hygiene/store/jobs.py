@@ -1,6 +1,6 @@
 """Delete jobs: claiming them, finding what is due, and reading them for a face.
 
-States change only through `moves.move`.
+States change only through `moves`.
 """
 
 from collections.abc import Collection
@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from chat_hygiene.core.decisions import LOST, NO_ANSWER, Intent
 from chat_hygiene.core.states import JobEvent, JobState
 from chat_hygiene.store import moves
+from chat_hygiene.store.moves import Move
 from chat_hygiene.store.records import Record, fetch
 from chat_hygiene.store.tables import chats, devices, jobs, policies, policy_runs, run_candidates
 
@@ -171,15 +172,12 @@ def claim(
     # In the order of the index alone: a run queues all its jobs for one instant, and sorting those would read them all.
     query = due.order_by(jobs.c.next_attempt_at).limit(most).with_for_update(skip_locked=True)
     fences = {row.id: row.fence for row in session.execute(query)}
-    for job_id, fence in fences.items():
-        moves.move(
-            session,
-            job_id,
-            JobEvent.CLAIM,
-            now=now,
-            actor=actor,
-            values={"lease_owner": owner, "lease_until": now + lease, "fence": fence + 1},
-        )
+    leased = {"lease_owner": owner, "lease_until": now + lease}
+    claims = [
+        Move(job_id, JobEvent.CLAIM, values={**leased, "fence": fence + 1})
+        for job_id, fence in fences.items()
+    ]
+    moves.move_all(session, claims, now=now, actor=actor)
     found = session.execute(_CLAIMED, {"ids": list(fences)}).mappings()
     return [Job(**{**row, "intent": _intent(row)}) for row in found]
 
