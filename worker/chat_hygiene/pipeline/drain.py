@@ -23,7 +23,8 @@ from chat_hygiene.settings import MAX_READ_AGE
 from chat_hygiene.store import budgets, jobs
 from chat_hygiene.store.jobs import Job
 
-PER_DEVICE = 8
+PER_DEVICE = removal.SIDE_BY_SIDE + 4
+"""Jobs that are claimed at once: a few wait for their calls, so that looking and claiming keep no connection idle."""
 STALLED = timedelta(minutes=5)
 """A device whose jobs are only handed back for so long is left to a later drain."""
 BUDGET_LOOK = timedelta(seconds=10)

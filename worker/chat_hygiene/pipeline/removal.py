@@ -5,6 +5,7 @@ outcome was not read, and hands the job back, without counting an attempt, when 
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -53,6 +54,10 @@ _TOLD = {
 """What the log says of a move; a job that is only handed back is no news."""
 
 
+SIDE_BY_SIDE = 8
+"""Jobs of a device that make calls; as many as its client has connections."""
+
+
 class Removals:
     """What the removals of one drain share: the calls, and the transactions of those that store something at the same time."""
 
@@ -60,6 +65,19 @@ class Removals:
         self.context, self.calls = context, calls
         self.gate = Together(self._pass)
         self.moves = Together(self._move)
+        self._lines = defaultdict[int, asyncio.Semaphore](lambda: asyncio.Semaphore(SIDE_BY_SIDE))
+        self._calling: set[int] = set()
+
+    async def enter(self, job: Job) -> None:
+        """Waits until one more job of its device may make calls."""
+        await self._lines[job.device_id].acquire()
+        self._calling.add(job.id)
+
+    def leave(self, job: Job) -> None:
+        """The job makes no call any more. May be said twice."""
+        if job.id in self._calling:
+            self._calling.remove(job.id)
+            self._lines[job.device_id].release()
 
     def _pass(self, asks: Sequence[gate.Ask]) -> list[gate.Pass | gate.Refusal]:
         return gate.run(self.context, asks, now=self.context.clock())
@@ -75,7 +93,11 @@ async def run(shared: Removals, job: Job) -> bool:
     """Works one leased job to its next resting state. False when it was only handed back: its device is at fault."""
     ids = {"job_id": job.id, "device": job.device, "run_id": job.run_id, "policy_id": job.policy_id}
     with bound_contextvars(**ids):
-        return await _work(shared, job)
+        await shared.enter(job)
+        try:
+            return await _work(shared, job)
+        finally:
+            shared.leave(job)
 
 
 async def _work(shared: Removals, job: Job) -> bool:
@@ -247,6 +269,8 @@ def _before(job: Job) -> dict[str, Any]:
 async def _move(
     shared: Removals, job: Job, event: JobEvent, *, values: dict[str, Any], detail: dict[str, Any]
 ) -> None:
+    # While this is stored, the next one calls.
+    shared.leave(job)
     stored = await shared.moves.ask(Move(job.id, event, job.fence, values, detail))
     if event in _TOLD:
         _tell(job, _TOLD[event] if stored else "taken over", detail)
