@@ -24,7 +24,7 @@ from chat_policies import load
 
 COMMAND = Path(sys.executable).with_name("chat-hygiene")
 NUMBERS = 10
-SMALL, LARGE = (2_000, 20), (1_000_000, 10)
+SMALL, LARGE = (20_000, 20), (1_000_000, 10)
 """Chats, and of how many one is due."""
 MOST = 150
 """MiB."""
@@ -88,6 +88,7 @@ def _up(configured: Settings, folder: Path) -> Iterator[subprocess.Popen[bytes]]
         "AUDIT_KEY": "a" * 32,
         "REQUESTS_PER_MINUTE": str(configured.requests_per_minute),
         "WEB_PORT": "0",
+        "INTERNAL_TICK_SECONDS": "1",
     }
     env = kept | {PREFIX + name: value for name, value in given.items()}
     said = folder / "up.log"

@@ -18,7 +18,7 @@ from chat_hygiene.store.engine import sessions as make_sessions
 from chat_hygiene.store.tables import audit_events, audit_seals
 
 KEY = b"k" * 32
-EVENTS, LARGE = 30_000, 1_000_000
+EVENTS, LARGE = 100_000, 1_000_000
 WANTED = 100_000
 """Events a second."""
 

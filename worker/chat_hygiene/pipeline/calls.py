@@ -35,6 +35,8 @@ from chat_hygiene.store.jobs import Job
 
 # A good answer from a device vouches for it this long when a chat of it reads 404.
 VOUCHED = timedelta(seconds=60)
+KNOWN = 0.1
+"""Seconds that a device's row is known before a read: what another process found stops reads so much later, and no DELETE."""
 SUSPECT = 5
 """A job that was claimed more often suspects its chat when a read fails: another read on the same device tells."""
 
@@ -138,6 +140,7 @@ class Calls:
     def __init__(self, context: Context, reader: Reader, deleter: Deleter, pacer: Pacer) -> None:
         self._context, self._reader, self._deleter, self._pacer = context, reader, deleter, pacer
         self._rows = Together(partial(_rows, context))
+        self._seen: dict[int, tuple[Device, float]] = {}
         self._made: Counter[int] = Counter()
         self._vouched: dict[int, datetime] = {}
         # Devices whose good answers since their last fault, at that instant, are told in their row.
@@ -231,7 +234,7 @@ class Calls:
 
     async def _begin(self, job: Job) -> datetime:
         """The instant a read begins. Raises DeviceFaultError when another call, here or elsewhere, found its device at fault."""
-        device = await self._rows.ask(job.device_id)
+        device = await self._row(job.device_id)
         now = self._context.clock()
         if device.blocked_reason is not None:
             raise DeviceFaultError(device.blocked_reason, self._soon())
@@ -241,8 +244,18 @@ class Calls:
             raise DeviceFaultError("to be probed first", self._soon())
         return now
 
+    async def _row(self, device_id: int) -> Device:
+        loop = asyncio.get_running_loop()
+        row, at = self._seen.get(device_id, (None, 0.0))
+        if row is None or loop.time() - at > KNOWN:
+            at = loop.time()
+            row = await self._rows.ask(device_id)
+            self._seen[device_id] = (row, at)
+        return row
+
     async def _fault(self, job: Job, error: ProviderError) -> DeviceFaultError:
         self._told.discard(job.device_id)
+        self._seen.pop(job.device_id, None)
         self._faults[job.device_id] = self._context.clock()
         return await asyncio.to_thread(note_fault, self._context, job.device_id, error)
 

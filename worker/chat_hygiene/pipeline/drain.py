@@ -129,9 +129,11 @@ class _Drain:
                 view = await self._look()
                 wake = self._wake_at(view)
                 return Report(self._worked, more=wake is not None and wake - view.now <= horizon)
-            if await self._take_up(view, over):
+            changed = await self._take_up(view, over)
+            if changed and not self._tasks:
                 view = await self._look()
-            wake = self._wake_at(view)
+            # What is left for now after a claim the next look tells.
+            wake = view.now + CONTENDED if changed and self._tasks else self._wake_at(view)
             patience = horizon
             if view.unanswered:
                 patience = max(horizon, MAX_READ_AGE + self._context.settings.delete_deadline_seconds)
