@@ -62,7 +62,7 @@ def fuse(
 
 
 def moving(*events: JobEvent) -> Callable[..., bool]:
-    return lambda _session, _job, event, **_: event in events
+    return lambda _session, wanted, **_: any(each.event in events for each in wanted)
 
 
 POINTS = {
@@ -70,14 +70,14 @@ POINTS = {
     "a sweep is over but not closed": fuse(sweep.Walk, "_close", before=True),
     "jobs are queued but not committed": fuse(runs, "finish"),
     "a policy is evaluated": fuse(evaluate, "run"),
-    "a job is claimed but not committed": fuse(moves, "move", only=moving(JobEvent.CLAIM)),
+    "a job is claimed but not committed": fuse(moves, "move_all", only=moving(JobEvent.CLAIM)),
     "a job is leased": fuse(removal, "run", before=True),
     "the chat is read fresh": fuse(calls.Calls, "read"),
-    "the intent is stored but not committed": fuse(moves, "move", only=moving(JobEvent.INTEND)),
+    "the intent is stored but not committed": fuse(moves, "move_all", only=moving(JobEvent.INTEND)),
     "the intent is committed, the call not made": fuse(gate, "run"),
     "the call is answered, nothing read back": fuse(WassengerDeleter, "delete"),
     "the outcome is known, not stored": fuse(removal, "_settle", before=True),
-    "the outcome is stored but not committed": fuse(moves, "move", only=moving(*OUTCOMES)),
+    "the outcome is stored but not committed": fuse(moves, "move_all", only=moving(*OUTCOMES)),
     "the outcome is committed": fuse(removal, "_settle"),
     "the drain is over, nothing sealed": fuse(seal, "run", before=True),
     "a batch is sealed but not committed": fuse(seals, "seal"),

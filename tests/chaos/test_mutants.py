@@ -26,7 +26,7 @@ class Mutant:
 MUTANTS = [
     Mutant(
         "the gate does not evaluate the policy on the fresh read",
-        ((GATE, "(clause := _failing_clause(context, session, job, stored, now=now))", "(clause := None)"),),
+        ((GATE, "failing = _failing_clauses(context, session, its, stored, now=now)", "failing = {}"),),
     ),
     Mutant(
         "nobody asks for the fence",

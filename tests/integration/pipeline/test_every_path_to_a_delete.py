@@ -76,7 +76,8 @@ def test_the_only_way_to_a_delete_leads_through_the_gate():
         ("calls.delete", "pipeline/removal.py"),
     }
     source = (PACKAGE / "pipeline/removal.py").read_text(encoding="utf-8")
-    assert source.index("gate.run") < source.index("await _call(context, calls, job, verdict,")
+    assert source.index("await shared.gate.ask(") < source.index("await _call(shared, job, verdict,")
+    assert source.count("gate.run(") == 1, "what is asked of the gate comes there"
     assert source.count("_call(") == 2, "one definition, one caller"
     assert named("INTEND")["INTEND"] == {"core/states.py", "store/moves.py", "pipeline/gate.py"}
 

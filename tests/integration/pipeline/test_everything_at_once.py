@@ -27,6 +27,7 @@ from chat_hygiene.store.tables import jobs as job_rows
 from chat_hygiene.wiring import Ledger, holding
 from chat_policies import load
 from integration.pipeline.deciding import Listed
+from support.gates import judged
 from support.timetable import DAY, HOUR, Timetable
 
 CHATS = 30
@@ -97,7 +98,7 @@ class Crowd:
         for job in claimed:
             now = self.now()
             facts = ChatFacts(job.wid, kind="chat", status="resolved", last_message_at=now - 60 * DAY)
-            if isinstance(gate.run(self.context, job, facts, read_at=now, now=now), gate.Pass):
+            if isinstance(judged(self.context, job, facts, read_at=now, now=now), gate.Pass):
                 with self.context.sessions.begin() as session:
                     ends = {"whatsapp_state": "confirmed", "platform_state": "removed", "intent": None}
                     event = rng.choice((JobEvent.CONFIRM_DELETED, JobEvent.CONFIRM_DELETED, JobEvent.GIVE_UP))

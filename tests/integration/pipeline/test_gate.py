@@ -18,6 +18,7 @@ from chat_hygiene.store import jobs, moves
 from chat_hygiene.store.tables import chats, holds
 from integration.pipeline.conftest import DEVICE, drained
 from integration.pipeline.syncing import queue, whole
+from support.gates import judged
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def matching(context, wid):
 def test_a_chat_that_still_matches_passes(claimed):
     context, job, wid = claimed
     now = context.clock()
-    assert gate.run(context, job, matching(context, wid), read_at=now, now=now) == gate.Pass("whatsapp")
+    assert judged(context, job, matching(context, wid), read_at=now, now=now) == gate.Pass("whatsapp")
 
 
 def test_a_worker_that_lost_its_lease_may_not_pass_nor_write(claimed):
@@ -75,18 +76,18 @@ def test_a_worker_that_lost_its_lease_may_not_pass_nor_write(claimed):
         )
     newer = claim(context)
     assert newer.fence == job.fence + 1
-    assert gate.run(context, job, matching(context, wid), read_at=now, now=now) == gate.Refusal(None)
+    assert judged(context, job, matching(context, wid), read_at=now, now=now) == gate.Refusal(None)
     with context.sessions.begin() as session:
         assert not moves.move(
             session, job.id, JobEvent.CONFIRM_DELETED, now=now, actor="late", fence=job.fence
         )
-    assert gate.run(context, newer, matching(context, wid), read_at=now, now=now) == gate.Pass("whatsapp")
+    assert judged(context, newer, matching(context, wid), read_at=now, now=now) == gate.Pass("whatsapp")
 
 
 def test_an_old_read_does_not_pass(claimed):
     context, job, wid = claimed
     now = context.clock()
-    late = gate.run(context, job, matching(context, wid), read_at=now - timedelta(seconds=5.1), now=now)
+    late = judged(context, job, matching(context, wid), read_at=now - timedelta(seconds=5.1), now=now)
     assert late == gate.Refusal("read too old", waits=True)
 
 
@@ -133,7 +134,7 @@ def test_what_is_known_from_after_the_read_makes_the_job_read_again(rig, claimed
     newer = now + timedelta(milliseconds=after)
     with context.sessions.begin() as session:
         session.execute(update(chats).values({column: newer}))
-    found = gate.run(context, job, matching(context, wid), read_at=now, now=now)
+    found = judged(context, job, matching(context, wid), read_at=now, now=now)
     assert found == (gate.Pass("whatsapp") if passes else gate.Refusal("read too old", waits=True))
     assert rig.states() == {"sent": 1} if passes else {"queued": 1}
 
@@ -166,7 +167,7 @@ def test_a_retired_policy_cancels_at_the_gate(rig, claimed):
     context, job, wid = claimed
     rig.sql("update policies set state = 'retired'")
     now = context.clock()
-    refusal = gate.run(context, job, matching(context, wid), read_at=now, now=now)
+    refusal = judged(context, job, matching(context, wid), read_at=now, now=now)
     assert refusal == gate.Refusal("policy.retired")
     assert rig.states() == {"cancelled": 1}
 
@@ -175,7 +176,7 @@ def test_a_paused_policy_is_waited_for_at_the_gate(rig, claimed):
     context, job, wid = claimed
     rig.sql("update policies set state = 'paused'")
     now = context.clock()
-    refusal = gate.run(context, job, matching(context, wid), read_at=now, now=now)
+    refusal = judged(context, job, matching(context, wid), read_at=now, now=now)
     assert refusal == gate.Refusal("paused", waits=True)
     assert rig.states() == {"queued": 1}, "a pause takes nothing off the list"
 
@@ -184,7 +185,7 @@ def test_a_grace_that_became_longer_after_the_claim_counts(rig, claimed):
     context, job, wid = claimed
     rig.apply(grace="14d")
     now = context.clock()
-    refusal = gate.run(context, job, matching(context, wid), read_at=now, now=now)
+    refusal = judged(context, job, matching(context, wid), read_at=now, now=now)
     assert refusal == gate.Refusal("grace", waits=True), "the job was claimed under the shorter grace"
 
 
@@ -192,7 +193,7 @@ def test_the_gate_evaluates_the_current_version_not_the_one_that_queued(rig, cla
     context, job, wid = claimed
     rig.apply(when="{resolved_for: 90d}")
     now = context.clock()
-    assert gate.run(context, job, matching(context, wid), read_at=now, now=now) == gate.Refusal(
+    assert judged(context, job, matching(context, wid), read_at=now, now=now) == gate.Refusal(
         "when.resolved_for"
     )
     assert rig.sql("select version from jobs") == [(2,)]
@@ -209,14 +210,14 @@ def test_a_label_that_the_fresh_read_brings_keeps_its_chat(rig, claimed, clause)
         rig.apply(more="  - {name: keep-legal, action: keep, when: {labels: [legal]}}")
     now = context.clock()
     facts = replace(matching(context, wid), labels=("legal",))
-    assert gate.run(context, job, facts, read_at=now, now=now) == gate.Refusal(clause)
+    assert judged(context, job, facts, read_at=now, now=now) == gate.Refusal(clause)
     assert rig.states() == {"cancelled": 1}
 
 
 def test_a_fact_that_the_fresh_read_lacks_cancels(claimed):
     context, job, wid = claimed
     now = context.clock()
-    refusal = gate.run(context, job, ChatFacts(wid, kind="chat", status="resolved"), read_at=now, now=now)
+    refusal = judged(context, job, ChatFacts(wid, kind="chat", status="resolved"), read_at=now, now=now)
     assert refusal == gate.Refusal("scope.age_floor")
 
 

@@ -12,6 +12,7 @@ from chat_hygiene.core.facts import ChatFacts
 from chat_hygiene.pipeline import gate
 from chat_hygiene.store import jobs, switches
 from chat_hygiene.wiring import Ledger, holding, stopping
+from support.gates import judged
 
 CHATS = 24
 
@@ -53,7 +54,7 @@ def pass_gate(context, job):
         last_message_at=ago,
         last_inbound_at=ago,
     )
-    return gate.run(context, job, facts, read_at=now, now=now)
+    return judged(context, job, facts, read_at=now, now=now)
 
 
 def place(context, job):

@@ -21,6 +21,7 @@ from chat_hygiene.store import jobs
 from chat_hygiene.store.tables import devices
 from integration.pipeline.conftest import DEVICE, drained
 from integration.pipeline.syncing import listed, queue, whole
+from support.gates import judged
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 RULES = Rules(5, timedelta(hours=48), timedelta(seconds=30), timedelta(seconds=600))
@@ -101,7 +102,7 @@ def test_the_gate_forces_as_marked_as_asked_or_over_an_offline_device_and_never_
         facts = matching(now, wid)
         for flag, session, last_online, obstacle in rows:
             job = claim(context, now, FLAGS[flag], session, LAST_ONLINE[last_online], OBSTACLES[obstacle])
-            verdict = gate.run(context, job, facts, read_at=now, now=now)
+            verdict = judged(context, job, facts, read_at=now, now=now)
             made = verdict.intent if isinstance(verdict, gate.Pass) else None
             assert made == allowed(policy, flag, session, last_online, obstacle), (
                 flag,

@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from chat_hygiene.core.facts import ChatFacts
 from chat_hygiene.pipeline import changes, recheck
-from chat_hygiene.store import chats, holds, switches, versions
+from chat_hygiene.store import fresh, holds, switches, versions
 from chat_hygiene.store.holds import Target
 from chat_hygiene.store.tables import devices
 from chat_hygiene.store.versions import Change
@@ -134,7 +134,7 @@ class Life:
         chat = self.rng.choice(self._some())
         facts = self._changed(chat)
         with self.context.sessions.begin() as session:
-            assert chats.store_read(session, chat["id"], facts, read_at=self.world.now)
+            assert fresh.store(session, {chat["id"]: (facts, self.world.now)})
         since, device_id = self.rng.choice((None, self.world.now)), chat["device_id"]
         gone = recheck.run(self.context, device_id, read_since=since, now=self.world.now)
         self.past = self._read()

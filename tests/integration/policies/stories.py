@@ -14,6 +14,7 @@ from chat_hygiene.store import jobs, moves
 from integration.policies import living, naive, oracle, storing
 from integration.policies.changing import Life, facts_of
 from integration.policies.living import DAY, HOUR
+from support.gates import judged
 
 CHANGES = ("edit", "edit", "edit", "keep", "hold", "release", "read", "read", "switch", "pause")
 BETWEEN = (
@@ -181,7 +182,7 @@ class Story(Life):
         (rules,) = [each for each in self.world.rules if each.id == job.policy_id]
         why = naive.may_pass(self.world, rules, past[job.id])
         now = self.world.now
-        decision = gate.run(self.context, job, facts, read_at=now, now=now)
+        decision = judged(self.context, job, facts, read_at=now, now=now)
         assert isinstance(decision, gate.Pass) == (why is None), (
             f"{self.say('gate')}: {decision}, and {job.chat_ref} {why or 'may go'}"
         )

@@ -141,6 +141,13 @@ def outcome(intent: Intent, answer: Answer, seen: Sight) -> Decision:
     )
 
 
+def removed(intent: Intent, answer: Answer, seen: Sight, *, earlier: Intent | None) -> Decision:
+    """The outcome of a call after which a read shows the chat removed: its own doing, or that of an `earlier` one."""
+    if earlier is not None and not answer.may_have_acted:
+        return outcome(earlier, Answer.LOST, seen)
+    return outcome(intent, answer, seen)
+
+
 def backoff(attempts: int, base: timedelta, rng: random.Random) -> timedelta:
     """Exponential with full jitter, capped at an hour (AWS Architecture Blog, "Exponential Backoff And Jitter")."""
     longest: timedelta = base * 2 ** min(attempts, 16)
@@ -163,9 +170,7 @@ def decide(
     when attempts or the deadline are exhausted, and only with a good control read on an online device.
     """
     if seen is not None and seen.platform_removed:
-        if past.earlier is not None and not answer.may_have_acted:
-            return outcome(past.earlier, Answer.LOST, seen)
-        return outcome(intent, answer, seen)
+        return removed(intent, answer, seen, earlier=past.earlier)
     retry = Decision(
         JobEvent.RETRY,
         error=ERRORS.get(answer, NO_ANSWER) if seen is not None else NO_ANSWER,

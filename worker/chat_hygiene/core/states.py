@@ -5,7 +5,7 @@
       └── release ──────┘◄──── retry ──────┘      cancel from queued and leased; quarantine from sent;
                                                   requeue from queued, failed and quarantined, by an operator
 
-`store.moves.move` is the only caller of `transition` that writes, and writes the audit event in the same transaction.
+`store.moves` is the only caller of `transition` that writes, and writes the audit event in the same transaction.
 """
 
 from enum import StrEnum

@@ -6,8 +6,10 @@ costs the job no attempt.
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from chat_hygiene.core.decisions import Answer, Intent
 from chat_hygiene.core.errors import (
@@ -23,6 +25,7 @@ from chat_hygiene.core.errors import (
 from chat_hygiene.core.facts import ChatFacts, DeviceFacts
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.pipeline.pacing import CALLS_PER_JOB, Pacer
+from chat_hygiene.pipeline.together import Together
 from chat_hygiene.providers.base import Deleter, Reader
 from chat_hygiene.settings import MAX_CLOCK_SKEW
 from chat_hygiene.store import breakers, devices
@@ -32,6 +35,8 @@ from chat_hygiene.store.jobs import Job
 
 # A good answer from a device vouches for it this long when a chat of it reads 404.
 VOUCHED = timedelta(seconds=60)
+KNOWN = 0.1
+"""Seconds that a device's row is known before a read: what another process found stops reads so much later, and no DELETE."""
 SUSPECT = 5
 """A job that was claimed more often suspects its chat when a read fails: another read on the same device tells."""
 
@@ -94,7 +99,7 @@ async def admitted(context: Context, reader: Reader, device_id: int, *, pacer: P
     When the breaker's wait is over, one process of all reads one chat of its listing first, and the answer decides for
     all. A block is not asked here: only a good read lifts one.
     """
-    device = await asyncio.to_thread(_row, context, device_id)
+    (device,) = await asyncio.to_thread(_rows, context, [device_id])
     if device.waits_until(context.clock()) is not None:
         return False
     if device.breaker_until is None:
@@ -112,10 +117,10 @@ async def admitted(context: Context, reader: Reader, device_id: int, *, pacer: P
     return True
 
 
-def _row(context: Context, device_id: int) -> Device:
+def _rows(context: Context, device_ids: Sequence[int]) -> list[Device]:
     with reading(context.sessions) as session:
-        (device,) = devices.load(session, [device_id])
-    return device
+        found = {device.id: device for device in devices.load(session, set(device_ids))}
+    return [found[device_id] for device_id in device_ids]
 
 
 def _is_mine_to_probe(context: Context, device_id: int) -> bool:
@@ -134,6 +139,8 @@ class Calls:
 
     def __init__(self, context: Context, reader: Reader, deleter: Deleter, pacer: Pacer) -> None:
         self._context, self._reader, self._deleter, self._pacer = context, reader, deleter, pacer
+        self._rows = Together(partial(_rows, context))
+        self._seen: dict[int, tuple[Device, float]] = {}
         self._made: Counter[int] = Counter()
         self._vouched: dict[int, datetime] = {}
         # Devices whose good answers since their last fault, at that instant, are told in their row.
@@ -227,7 +234,7 @@ class Calls:
 
     async def _begin(self, job: Job) -> datetime:
         """The instant a read begins. Raises DeviceFaultError when another call, here or elsewhere, found its device at fault."""
-        device = await asyncio.to_thread(_row, self._context, job.device_id)
+        device = await self._row(job.device_id)
         now = self._context.clock()
         if device.blocked_reason is not None:
             raise DeviceFaultError(device.blocked_reason, self._soon())
@@ -237,8 +244,18 @@ class Calls:
             raise DeviceFaultError("to be probed first", self._soon())
         return now
 
+    async def _row(self, device_id: int) -> Device:
+        loop = asyncio.get_running_loop()
+        row, at = self._seen.get(device_id, (None, 0.0))
+        if row is None or loop.time() - at > KNOWN:
+            at = loop.time()
+            row = await self._rows.ask(device_id)
+            self._seen[device_id] = (row, at)
+        return row
+
     async def _fault(self, job: Job, error: ProviderError) -> DeviceFaultError:
         self._told.discard(job.device_id)
+        self._seen.pop(job.device_id, None)
         self._faults[job.device_id] = self._context.clock()
         return await asyncio.to_thread(note_fault, self._context, job.device_id, error)
 

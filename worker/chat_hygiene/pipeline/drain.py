@@ -6,7 +6,7 @@ is due within the horizon, when its time is over or when it is told to stop; a l
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,7 +23,8 @@ from chat_hygiene.settings import MAX_READ_AGE
 from chat_hygiene.store import budgets, jobs
 from chat_hygiene.store.jobs import Job
 
-PER_DEVICE = 8
+PER_DEVICE = removal.SIDE_BY_SIDE + 4
+"""Jobs that are claimed at once: a few wait for their calls, so that looking and claiming keep no connection idle."""
 STALLED = timedelta(minutes=5)
 """A device whose jobs are only handed back for so long is left to a later drain."""
 BUDGET_LOOK = timedelta(seconds=10)
@@ -31,6 +32,10 @@ CONTENDED = timedelta(seconds=0.05)
 """Due jobs that another process holds just now are not asked for again without a pause."""
 STOP_LOOK = 0.5
 """Seconds between two looks at `stop`: a flag that another thread sets wakes no loop."""
+REST = 3
+"""Times as long as it looked around it leaves the jobs in flight alone: the more ended meanwhile, the more a look finds."""
+TOGETHER = 8
+"""Devices whose jobs are claimed in one transaction."""
 
 Progress = Callable[[int], None]
 """Called with the number of jobs worked so far."""
@@ -91,6 +96,7 @@ class _Drain:
         self._mine = mine
         self._stalled_since: dict[int, datetime] = {}
         self._calls = Calls(context, reader, deleter, pacer)
+        self._removals = removal.Removals(context, self._calls)
         self._active: Counter[int] = Counter()
         self._probing: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -108,7 +114,9 @@ class _Drain:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _loop(self, horizon: timedelta, over: Callable[[], bool]) -> Report:
+        clock = asyncio.get_running_loop().time
         while True:
+            began = clock()
             # Cleared before anything is looked at: a job that ends from here on wakes the rest below.
             self._freed.clear()
             self._raise_failures()
@@ -121,14 +129,18 @@ class _Drain:
                 view = await self._look()
                 wake = self._wake_at(view)
                 return Report(self._worked, more=wake is not None and wake - view.now <= horizon)
-            await self._take_up(view, over)
-            view = await self._look()
-            wake = self._wake_at(view)
+            changed = await self._take_up(view, over)
+            if changed and not self._tasks:
+                view = await self._look()
+            # What is left for now after a claim the next look tells.
+            wake = view.now + CONTENDED if changed and self._tasks else self._wake_at(view)
             patience = horizon
             if view.unanswered:
                 patience = max(horizon, MAX_READ_AGE + self._context.settings.delete_deadline_seconds)
             if not self._tasks and (wake is None or wake - view.now > patience):
                 return Report(self._worked)
+            if not over():
+                await asyncio.sleep(min(STOP_LOOK, (clock() - began) * REST))
             await self._rest(wake, over)
 
     async def _look(self) -> Outlook:
@@ -151,22 +163,33 @@ class _Drain:
                 await asyncio.wait_for(self._freed.wait(), seconds)
                 return
 
-    async def _take_up(self, view: Outlook, over: Callable[[], bool]) -> None:
-        """A batch from every device that has due jobs, may be called, and has room and budget."""
+    async def _take_up(self, view: Outlook, over: Callable[[], bool]) -> bool:
+        """A batch from every device that has due jobs, may be called, and has room and budget. Whether anything changed."""
+        changed = False
         if view.lease_end is not None and view.lease_end <= view.now:
             await asyncio.to_thread(reconcile.run, self._context, now=view.now)
+            changed = True
+        ready: list[tuple[Prospect, int]] = []
         for prospect in view.prospects:
             device = prospect.device
             room = self._room(prospect, view.now)
             if over() or prospect.at > view.now or not room:
                 continue
             if device.breaker_until is not None:
+                changed = True
                 self._probing.add(device.id)
                 self._start(self._probe(device.id))
             elif not prospect.budget_wait:
-                for job in await asyncio.to_thread(self._claim, prospect, room):
-                    self._active[device.id] += 1
-                    self._start(self._work(job))
+                ready.append((prospect, room))
+        # Whoever takes from several devices' budgets in one transaction takes in one order.
+        ready.sort(key=lambda each: each[0].device.id)
+        while ready and not over():
+            changed = True
+            lot, ready = ready[:TOGETHER], ready[TOGETHER:]
+            for job in await asyncio.to_thread(self._claim, lot):
+                self._active[job.device_id] += 1
+                self._start(self._work(job))
+        return changed
 
     def _room(self, prospect: Prospect, now: datetime) -> int:
         """How many more of a device's jobs may be taken up."""
@@ -176,28 +199,31 @@ class _Drain:
             return 0
         return PER_DEVICE - self._active[device_id]
 
-    def _claim(self, prospect: Prospect, room: int) -> list[Job]:
-        context, device_id = self._context, prospect.device.id
+    def _claim(self, lot: Sequence[tuple[Prospect, int]]) -> list[Job]:
+        context, found = self._context, list[Job]()
         with context.sessions.begin() as session:
-            tokens = budgets.take(
-                session,
-                device_id,
-                room * CALLS_PER_JOB,
-                per_minute=context.settings.requests_per_minute,
-                lot=CALLS_PER_JOB,
-            )
-            taken = jobs.claim(
-                session,
-                device_id,
-                tokens // CALLS_PER_JOB,
-                mine=prospect.mine,
-                now=context.clock(),
-                lease=context.settings.lease_seconds,
-                owner=context.owner,
-                actor=context.actor,
-            )
-            budgets.give_back(session, device_id, tokens - len(taken) * CALLS_PER_JOB)
-        return taken
+            for prospect, room in lot:
+                device_id = prospect.device.id
+                tokens = budgets.take(
+                    session,
+                    device_id,
+                    room * CALLS_PER_JOB,
+                    per_minute=context.settings.requests_per_minute,
+                    lot=CALLS_PER_JOB,
+                )
+                taken = jobs.claim(
+                    session,
+                    device_id,
+                    tokens // CALLS_PER_JOB,
+                    mine=prospect.mine,
+                    now=context.clock(),
+                    lease=context.settings.lease_seconds,
+                    owner=context.owner,
+                    actor=context.actor,
+                )
+                budgets.give_back(session, device_id, tokens - len(taken) * CALLS_PER_JOB)
+                found += taken
+        return found
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -212,7 +238,7 @@ class _Drain:
 
     async def _work(self, job: Job) -> None:
         try:
-            worked = await removal.run(self._context, self._calls, job)
+            worked = await removal.run(self._removals, job)
         finally:
             self._active[job.device_id] -= 1
             if unused := self._calls.unused(job):

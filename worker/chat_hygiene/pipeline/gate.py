@@ -3,13 +3,17 @@
 It stores the fresh read, evaluates the current version of the policy, the keep-policies and the holds on that row, asks
 the stop switch and the fence, and commits the intent: all in one transaction. Whatever it does not pass, cancels the
 job or hands it back, with the reason.
+
+Several jobs that stand before it at the same time go through it together: what is the same for all is asked once, and
+nobody can change it before all their intents are stored (`switches.enter_gate`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.decisions import Intent
@@ -19,9 +23,10 @@ from chat_hygiene.core.states import JobEvent
 from chat_hygiene.pipeline import rules
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.settings import MAX_READ_AGE
-from chat_hygiene.store import chats, devices, holds, moves, policies, switches
+from chat_hygiene.store import devices, fresh, holds, moves, policies, switches
 from chat_hygiene.store.devices import Device
 from chat_hygiene.store.jobs import Job
+from chat_hygiene.store.moves import Move
 from chat_hygiene.store.policies import StoredPolicy
 from chat_hygiene.store.tables import chats as chat_rows
 from chat_hygiene.store.tables import jobs as job_rows
@@ -62,51 +67,70 @@ class _Call:
     """How old the facts may be: for so long the device has told nothing of WhatsApp, and the policy waits no longer."""
 
 
-def run(context: Context, job: Job, facts: ChatFacts, *, read_at: datetime, now: datetime) -> Pass | Refusal:
-    """Decides on one leased job whose chat was read as `facts` at `read_at`."""
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A leased job whose chat was read as `facts` at `read_at`."""
+
+    job: Job
+    facts: ChatFacts
+    read_at: datetime
+
+
+_Verdict = _Call | _Wait | str
+"""The call to make, or a reason to wait, or the name of the clause that cancels the job."""
+
+
+def run(context: Context, asks: Sequence[Ask], *, now: datetime) -> list[Pass | Refusal]:
+    """Decides on each of these jobs, in one transaction."""
     with context.sessions.begin() as session:
         switches.enter_gate(session)
-        row = session.execute(select(job_rows).where(job_rows.c.id == job.id).with_for_update()).one()
-        if row.fence != job.fence or row.state != "leased":
-            return Refusal(None)
-        verdict: _Call | _Wait | str = _Wait("read too old", now + context.settings.retry_base_seconds)
-        version = row.version
+        ids = [ask.job.id for ask in asks]
+        locked = select(job_rows).where(job_rows.c.id.in_(ids)).order_by(job_rows.c.id).with_for_update()
+        rows = {row.id: row for row in session.execute(locked)}
+        held = [ask for ask in asks if _holds(ask.job, rows[ask.job.id])]
         # Never over what somebody else read later, or a webhook told of later: that is the newer truth.
-        if chats.store_read(session, job.chat_id, facts, read_at=read_at):
-            try:
-                verdict, version = _verdict(
-                    context, session, job, not_before=row.not_before, read_at=read_at, now=now
-                )
-            except UnreadablePolicyError:
-                # The job's policy or a keep-policy, perhaps of a newer program: what it says nobody here knows.
-                verdict = _Wait("unreadable policy", now + UNREADABLE)
-
-        def move(event: JobEvent, detail: Mapping[str, object], **values: object) -> None:
-            moves.move(
-                session,
-                job.id,
-                event,
-                now=now,
-                actor=context.actor,
-                fence=job.fence,
-                values={"version": version, **values},
-                detail=detail,
+        stored = fresh.store(session, {ask.job.chat_id: (ask.facts, ask.read_at) for ask in held})
+        verdicts = _verdicts(
+            context, session, [ask for ask in held if ask.job.chat_id in stored], rows, now=now
+        )
+        too_old = _Wait("read too old", now + context.settings.retry_base_seconds)
+        moving: list[Move] = []
+        answers = {
+            job.id: _answer(
+                context, moving, job, *verdicts.get(job.id, (too_old, rows[job.id].version)), now=now
             )
+            for job in (ask.job for ask in held)
+        }
+        moves.move_all(session, moving, now=now, actor=context.actor)
+    return [answers.get(ask.job.id, Refusal(None)) for ask in asks]
 
-        match verdict:
-            case _Call(intent, offline_for):
-                until = now + context.settings.lease_seconds
-                detail: dict[str, object] = {"intent": intent}
-                if offline_for is not None:
-                    detail["offline_seconds"] = int(offline_for.total_seconds())
-                move(JobEvent.INTEND, detail, intent=intent.value, intent_at=now, lease_until=until)
-                return Pass(intent, offline=offline_for is not None)
-            case _Wait(reason, until):
-                move(JobEvent.RELEASE, {"reason": reason}, next_attempt_at=until)
-                return Refusal(reason, waits=True)
-            case clause:
-                move(JobEvent.CANCEL, {"clause": clause})
-                return Refusal(clause)
+
+def _holds(job: Job, row: Row[Any]) -> bool:
+    return not (row.fence != job.fence or row.state != "leased")
+
+
+def _answer(
+    context: Context, moving: list[Move], job: Job, verdict: _Verdict, version: int, *, now: datetime
+) -> Pass | Refusal:
+    """What a verdict means for whoever asked; the job's move is added to `moving`."""
+
+    def move(event: JobEvent, detail: Mapping[str, object], **values: object) -> None:
+        moving.append(Move(job.id, event, job.fence, {"version": version, **values}, detail))
+
+    match verdict:
+        case _Call(intent, offline_for):
+            until = now + context.settings.lease_seconds
+            detail: dict[str, object] = {"intent": intent}
+            if offline_for is not None:
+                detail["offline_seconds"] = int(offline_for.total_seconds())
+            move(JobEvent.INTEND, detail, intent=intent.value, intent_at=now, lease_until=until)
+            return Pass(intent, offline=offline_for is not None)
+        case _Wait(reason, until):
+            move(JobEvent.RELEASE, {"reason": reason}, next_attempt_at=until)
+            return Refusal(reason, waits=True)
+        case clause:
+            move(JobEvent.CANCEL, {"clause": clause})
+            return Refusal(clause)
 
 
 def stopped(context: Context, session: Session) -> str | None:
@@ -116,59 +140,92 @@ def stopped(context: Context, session: Session) -> str | None:
     return "read only" if context.settings.read_only else None
 
 
+def _verdicts(
+    context: Context, session: Session, asks: Sequence[Ask], rows: Mapping[int, Row[Any]], *, now: datetime
+) -> dict[int, tuple[_Verdict, int]]:
+    """By job id the verdict, and the version of the policy that was asked."""
+    unreadable = _Wait("unreadable policy", now + UNREADABLE)
+    their = {row.id: row for row in devices.load(session, {ask.job.device_id for ask in asks})}
+    reason = stopped(context, session)
+    found: dict[int, tuple[_Verdict, int]] = {}
+    for policy_id in {ask.job.policy_id for ask in asks}:
+        its = [ask for ask in asks if ask.job.policy_id == policy_id]
+        try:
+            stored = policies.load_by_id(session, policy_id)
+        except UnreadablePolicyError:
+            # Perhaps of a newer program: what it says nobody here knows.
+            found |= {ask.job.id: (unreadable, rows[ask.job.id].version) for ask in its}
+            continue
+        if reason is not None or stored.state == "paused":
+            soon = now + context.settings.retry_base_seconds
+            wait = _Wait("paused", now + PAUSED) if reason is None else _Wait(reason, soon)
+            found |= {ask.job.id: (wait, stored.version) for ask in its}
+            continue
+        failing = _failing_clauses(context, session, its, stored, now=now)
+        for ask in its:
+            row = rows[ask.job.id]
+            verdict: _Verdict = failing.get(ask.job.id) or _verdict(
+                context, ask, stored.policy, their[ask.job.device_id], row.not_before, now=now
+            )
+            found[ask.job.id] = (verdict, row.version if verdict == unreadable else stored.version)
+    return found
+
+
 def _verdict(
-    context: Context,
-    session: Session,
-    job: Job,
-    *,
-    not_before: datetime,
-    read_at: datetime,
-    now: datetime,
-) -> tuple[_Call | _Wait | str, int]:
-    """The call to make, or a reason to wait, or the name of the clause that cancels the job; and the version asked."""
-    stored = policies.load_by_id(session, job.policy_id)
+    context: Context, ask: Ask, policy: Policy, device: Device, not_before: datetime, *, now: datetime
+) -> _Call | _Wait:
+    """Of a job that no clause cancels."""
     soon = now + context.settings.retry_base_seconds
-    if (reason := stopped(context, session)) is not None:
-        return _Wait(reason, soon), stored.version
-    if stored.state == "paused":
-        return _Wait("paused", now + PAUSED), stored.version
-    if (clause := _failing_clause(context, session, job, stored, now=now)) is not None:
-        return clause, stored.version
     if not_before > now:
         # Its policy got a longer grace since it was claimed.
-        return _Wait("grace", not_before), stored.version
-    (device,) = devices.load(session, [job.device_id])
-    offline = rules.given_up(device, stored.policy, now=now)
+        return _Wait("grace", not_before)
+    offline = rules.given_up(device, policy, now=now)
     if device.blocked_reason is not None or not (device.online or offline):
-        return _Wait("device", soon), stored.version
+        return _Wait("device", soon)
     if (until := device.waits_until(now)) is not None:
-        return _Wait("device", until), stored.version
-    if now - read_at > MAX_READ_AGE:
-        return _Wait("read too old", soon), stored.version
-    return _call(stored.policy, job, device, offline=offline, now=now), stored.version
+        return _Wait("device", until)
+    if now - ask.read_at > MAX_READ_AGE:
+        return _Wait("read too old", soon)
+    return _call(policy, ask.job, device, offline=offline, now=now)
 
 
-def _failing_clause(
-    context: Context, session: Session, job: Job, stored: StoredPolicy, *, now: datetime
-) -> str | None:
+def _failing_clauses(
+    context: Context, session: Session, asks: Sequence[Ask], stored: StoredPolicy, *, now: datetime
+) -> dict[int, _Wait | str]:
+    """By job id the first clause that does not let its chat go, or why nobody can tell yet; jobs of one policy."""
     if not stored.enforces:
-        return "policy." + (stored.state if stored.state != "active" else "observes")
-    queued_at = select(job_rows.c.queued_at).where(job_rows.c.id == job.id).scalar_subquery()
-    held_since = holds.ended_since(chat_rows, queued_at, now=now).label("held_since")
-    columns = (chat_rows.c.generation, chat_rows.c.removed_at, held_since)
-    chat = session.execute(select(*columns).where(chat_rows.c.id == job.chat_id)).one()
-    if chat.generation != job.generation or chat.removed_at is not None:
-        return "generation"
-    if chat.held_since:
-        # The hold is over, and what was queued before its end stays void: the next run grants a fresh grace.
-        return "hold"
+        why = "policy." + (stored.state if stored.state != "active" else "observes")
+        return {ask.job.id: why for ask in asks}
+    found: dict[int, _Wait | str] = {}
+    held_since = holds.ended_since(chat_rows, job_rows.c.queued_at, now=now).label("held_since")
+    seen = {
+        row.id: row
+        for row in session.execute(
+            select(job_rows.c.id, chat_rows.c.generation, chat_rows.c.removed_at, held_since)
+            .join(chat_rows, chat_rows.c.id == job_rows.c.chat_id)
+            .where(job_rows.c.id.in_([ask.job.id for ask in asks]))
+        )
+    }
+    for job in (ask.job for ask in asks):
+        chat = seen[job.id]
+        if chat.generation != job.generation or chat.removed_at is not None:
+            found[job.id] = "generation"
+        elif chat.held_since:
+            # The hold is over, and what was queued before its end stays void: the next run grants a fresh grace.
+            found[job.id] = "hold"
+    rest = {ask.job.chat_id: ask.job.id for ask in asks if ask.job.id not in found}
     try:
         compiled = rules.clauses(session, stored.policy, context.settings, now=now)
     except UnknownDeviceError:
-        return "device"
-    query = compiled.explain(chat_rows).where(chat_rows.c.id == job.chat_id)
-    verdicts = compiled.read_explain(session.execute(query).one())
-    return next((each.clause.name for each in verdicts if not each.holds), None)
+        return found | dict.fromkeys(rest.values(), "device")
+    except UnreadablePolicyError:
+        # A keep-policy: it may keep any of them.
+        return found | dict.fromkeys(rest.values(), _Wait("unreadable policy", now + UNREADABLE))
+    for row in session.execute(compiled.explain(chat_rows).where(chat_rows.c.id.in_(list(rest)))):
+        failed = (each.clause.name for each in compiled.read_explain(row) if not each.holds)
+        if (clause := next(failed, None)) is not None:
+            found[rest[row.id]] = clause
+    return found
 
 
 def _call(policy: Policy, job: Job, device: Device, *, offline: bool, now: datetime) -> _Call:

@@ -5,7 +5,8 @@ outcome was not read, and hands the job back, without counting an attempt, when 
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -25,6 +26,7 @@ from chat_hygiene.core.decisions import (
     Sight,
     decide,
     outcome,
+    removed,
     sight,
     unreadable,
 )
@@ -33,10 +35,12 @@ from chat_hygiene.core.states import JobEvent
 from chat_hygiene.pipeline import gate
 from chat_hygiene.pipeline.calls import Answered, Calls, DeviceFaultError, UnreadableError
 from chat_hygiene.pipeline.context import Context
+from chat_hygiene.pipeline.together import Together
 from chat_hygiene.settings import JOB_DEADLINE, MAX_ATTEMPTS, MAX_READ_AGE
 from chat_hygiene.store import debts, devices, jobs, moves, policies
 from chat_hygiene.store.engine import reading
 from chat_hygiene.store.jobs import Job
+from chat_hygiene.store.moves import Move
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -50,19 +54,59 @@ _TOLD = {
 """What the log says of a move; a job that is only handed back is no news."""
 
 
-async def run(context: Context, calls: Calls, job: Job) -> bool:
+SIDE_BY_SIDE = 8
+"""Jobs of a device that make calls; as many as its client has connections."""
+
+
+class Removals:
+    """What the removals of one drain share: the calls, and the transactions of those that store something at the same time."""
+
+    def __init__(self, context: Context, calls: Calls) -> None:
+        self.context, self.calls = context, calls
+        self.gate = Together(self._pass)
+        self.moves = Together(self._move)
+        self._lines = defaultdict[int, asyncio.Semaphore](lambda: asyncio.Semaphore(SIDE_BY_SIDE))
+        self._calling: set[int] = set()
+
+    async def enter(self, job: Job) -> None:
+        """Waits until one more job of its device may make calls."""
+        await self._lines[job.device_id].acquire()
+        self._calling.add(job.id)
+
+    def leave(self, job: Job) -> None:
+        """The job makes no call any more. May be said twice."""
+        if job.id in self._calling:
+            self._calling.remove(job.id)
+            self._lines[job.device_id].release()
+
+    def _pass(self, asks: Sequence[gate.Ask]) -> list[gate.Pass | gate.Refusal]:
+        return gate.run(self.context, asks, now=self.context.clock())
+
+    def _move(self, wanted: Sequence[Move]) -> list[bool]:
+        now, actor = self.context.clock(), self.context.actor
+        with self.context.sessions.begin() as session:
+            moved = moves.move_all(session, wanted, now=now, actor=actor)
+        return [each.job_id in moved for each in wanted]
+
+
+async def run(shared: Removals, job: Job) -> bool:
     """Works one leased job to its next resting state. False when it was only handed back: its device is at fault."""
     ids = {"job_id": job.id, "device": job.device, "run_id": job.run_id, "policy_id": job.policy_id}
     with bound_contextvars(**ids):
-        return await _work(context, calls, job)
+        await shared.enter(job)
+        try:
+            return await _work(shared, job)
+        finally:
+            shared.leave(job)
 
 
-async def _work(context: Context, calls: Calls, job: Job) -> bool:
+async def _work(shared: Removals, job: Job) -> bool:
+    context = shared.context
     try:
-        return await _remove(context, calls, job)
+        return await _remove(shared, job)
     except DeviceFaultError as fault:
         values = {"next_attempt_at": fault.until}
-        await _move(context, job, JobEvent.RELEASE, values=values, detail={"reason": fault.reason})
+        await _move(shared, job, JobEvent.RELEASE, values=values, detail={"reason": fault.reason})
         return False
     except UnreadableError:
         decision = unreadable(
@@ -71,11 +115,12 @@ async def _work(context: Context, calls: Calls, job: Job) -> bool:
         if job.error_class in jobs.UNANSWERED and decision.event is JobEvent.RETRY:
             # An earlier call has no answer yet: a read that fails does not change what has to be waited out.
             decision = replace(decision, error=job.error_class)
-        await _settle(context, job, decision, attempts=job.attempts + 1)
+        await _settle(shared, job, decision, attempts=job.attempts + 1)
         return True
 
 
-async def _remove(context: Context, calls: Calls, job: Job) -> bool:
+async def _remove(shared: Removals, job: Job) -> bool:
+    context, calls = shared.context, shared.calls
     if job.session_status != "online":
         # Claimed for a policy that no longer waits for the device: the gate judges what it says of itself now.
         await calls.device(job)
@@ -85,18 +130,18 @@ async def _remove(context: Context, calls: Calls, job: Job) -> bool:
     if facts is None or seen.platform_removed:
         # After an earlier intent of ours its doing; before any, somebody else's.
         earlier = (Intent.PLATFORM, Answer.GONE) if job.intent is None else (job.intent, Answer.LOST)
-        await _settle(context, job, outcome(*earlier, seen), attempts=job.attempts)
+        await _settle(shared, job, outcome(*earlier, seen), attempts=job.attempts)
         return True
     if (until := _still_out(context, job)) > context.clock():
         raise DeviceFaultError("an earlier call may still be at work", until)
     # Drain asks before it claims, but its first answer may be this very read.
     calls.check_clocks()
-    verdict = await asyncio.to_thread(gate.run, context, job, facts, read_at=read_at, now=context.clock())
+    verdict = await shared.gate.ask(gate.Ask(job, facts, read_at))
     if isinstance(verdict, gate.Refusal):
         if not verdict.waits:
             _tell(job, "cancelled" if verdict.clause else "taken over", {"clause": verdict.clause})
         return not verdict.waits
-    return await _call(context, calls, job, verdict, not_after=read_at + MAX_READ_AGE)
+    return await _call(shared, job, verdict, not_after=read_at + MAX_READ_AGE)
 
 
 def _still_out(context: Context, job: Job) -> datetime:
@@ -106,13 +151,14 @@ def _still_out(context: Context, job: Job) -> datetime:
     return job.intent_at + MAX_READ_AGE + context.settings.delete_deadline_seconds
 
 
-async def _call(context: Context, calls: Calls, job: Job, passed: gate.Pass, *, not_after: datetime) -> bool:
+async def _call(shared: Removals, job: Job, passed: gate.Pass, *, not_after: datetime) -> bool:
+    context, calls = shared.context, shared.calls
     try:
         answered = await calls.delete(job, passed.intent, not_after=not_after)
     except DeviceFaultError as fault:
         # The call was not made, or certainly did not act: the job waits as it was before.
         values = {"next_attempt_at": fault.until, **_before(job)}
-        await _move(context, job, JobEvent.WITHDRAW, values=values, detail={"reason": fault.reason})
+        await _move(shared, job, JobEvent.WITHDRAW, values=values, detail={"reason": fault.reason})
         return False
     answer = answered.answer
     seen: Sight | None = None
@@ -121,16 +167,20 @@ async def _call(context: Context, calls: Calls, job: Job, passed: gate.Pass, *, 
     # Where reading back fails, nothing is known, or there is no control read to stand on: the next attempt reads first.
     try:
         seen = sight(await calls.read(job))
-        if not seen.platform_removed:
-            online = (await calls.device(job)).online
-            if answer is Answer.UNKNOWN and not online and not passed.offline:
-                # Untouched so far, on a device that went offline: the device failed, and no attempt is counted.
-                soon = context.clock() + context.settings.retry_base_seconds
-                decision = Decision(
-                    JobEvent.RETRY, error=NO_ANSWER, next_attempt_at=soon, refused_at=job.refused_at
-                )
-                await _settle(context, job, decision, attempts=job.attempts, answered=answered)
-                return False
+        if seen.platform_removed:
+            # What the job has behind it does not matter any more.
+            decision = removed(passed.intent, answer, seen, earlier=job.intent)
+            await _settle(shared, job, decision, attempts=job.attempts + 1, answered=answered)
+            return True
+        online = (await calls.device(job)).online
+        if answer is Answer.UNKNOWN and not online and not passed.offline:
+            # Untouched so far, on a device that went offline: the device failed, and no attempt is counted.
+            soon = context.clock() + context.settings.retry_base_seconds
+            decision = Decision(
+                JobEvent.RETRY, error=NO_ANSWER, next_attempt_at=soon, refused_at=job.refused_at
+            )
+            await _settle(shared, job, decision, attempts=job.attempts, answered=answered)
+            return False
     except UnreadableError:
         pass
     except DeviceFaultError:
@@ -141,7 +191,7 @@ async def _call(context: Context, calls: Calls, job: Job, passed: gate.Pass, *, 
         past = replace(past, attempts=job.attempts)
     now, rng = context.clock(), context.rng
     decision = decide(passed.intent, answer, seen, past, rules=_rules(context), now=now, rng=rng)
-    await _settle(context, job, decision, attempts=past.attempts, answered=answered)
+    await _settle(shared, job, decision, attempts=past.attempts, answered=answered)
     return True
 
 
@@ -170,9 +220,9 @@ def _rules(context: Context) -> Rules:
 
 
 async def _settle(
-    context: Context, job: Job, decision: Decision, *, attempts: int, answered: Answered | None = None
+    shared: Removals, job: Job, decision: Decision, *, attempts: int, answered: Answered | None = None
 ) -> None:
-    now = context.clock()
+    now = shared.context.clock()
     values: dict[str, Any] = {"attempts": attempts}
     if decision.error is None:
         values |= {
@@ -201,7 +251,7 @@ async def _settle(
         "next": "force" if decision.force_next else None,
     }
     known = {name: value for name, value in detail.items() if value is not None}
-    await _move(context, job, decision.event, values=values, detail=known)
+    await _move(shared, job, decision.event, values=values, detail=known)
 
 
 def _reason(job: Job, reason: str) -> str:
@@ -217,16 +267,11 @@ def _before(job: Job) -> dict[str, Any]:
 
 
 async def _move(
-    context: Context, job: Job, event: JobEvent, *, values: dict[str, Any], detail: dict[str, Any]
+    shared: Removals, job: Job, event: JobEvent, *, values: dict[str, Any], detail: dict[str, Any]
 ) -> None:
-    def store() -> bool:
-        now, actor = context.clock(), context.actor
-        with context.sessions.begin() as session:
-            return moves.move(
-                session, job.id, event, now=now, actor=actor, fence=job.fence, values=values, detail=detail
-            )
-
-    stored = await asyncio.to_thread(store)
+    # While this is stored, the next one calls.
+    shared.leave(job)
+    stored = await shared.moves.ask(Move(job.id, event, job.fence, values, detail))
     if event in _TOLD:
         _tell(job, _TOLD[event] if stored else "taken over", detail)
 

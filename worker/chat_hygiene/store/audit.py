@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
@@ -11,9 +12,13 @@ from chat_hygiene.core.events import Event
 from chat_hygiene.store.records import Record, fetch
 from chat_hygiene.store.tables import audit_events
 
+_EVENT = insert(audit_events)
 
-def append(
-    session: Session,
+Entry = dict[str, Any]
+"""An event's columns."""
+
+
+def entry(
     kind: Event,
     *,
     at: datetime,
@@ -26,23 +31,32 @@ def append(
     chat_ref: str | None = None,
     outcome: str | None = None,
     detail: Mapping[str, object] | None = None,
-) -> None:
-    """Appends one event. `detail` is kept as JSON text with sorted keys; it may hold no number and no name."""
-    session.execute(
-        insert(audit_events).values(
-            at=at,
-            kind=kind.value,
-            actor=actor,
-            policy=policy,
-            policy_version=policy_version,
-            run_id=run_id,
-            job_id=job_id,
-            device=device,
-            chat_ref=chat_ref,
-            outcome=outcome,
-            detail=None if detail is None else _text(detail),
-        )
-    )
+) -> Entry:
+    """An event to append. `detail` is kept as JSON text with sorted keys; it may hold no number and no name."""
+    return {
+        "at": at,
+        "kind": kind.value,
+        "actor": actor,
+        "policy": policy,
+        "policy_version": policy_version,
+        "run_id": run_id,
+        "job_id": job_id,
+        "device": device,
+        "chat_ref": chat_ref,
+        "outcome": outcome,
+        "detail": None if detail is None else _text(detail),
+    }
+
+
+def append(session: Session, kind: Event, *, at: datetime, actor: str, **columns: Any) -> None:  # noqa: ANN401 - as of `entry`
+    """Appends one event; see `entry`."""
+    append_all(session, [entry(kind, at=at, actor=actor, **columns)])
+
+
+def append_all(session: Session, events: Sequence[Entry]) -> None:
+    """Appends several events, in their order."""
+    if events:
+        session.execute(_EVENT, events)
 
 
 def find(

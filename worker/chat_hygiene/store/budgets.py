@@ -9,7 +9,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -39,22 +39,28 @@ def _sqlite_now(_element: _DatabaseNow, _compiler: SQLCompiler, **_: Any) -> str
     return "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')"
 
 
+# The clock is read outside of the locking select, so after a wait for the lock. The key is not locked:
+# an evaluation that inserts jobs of this device stands in nobody's way.
+_BUCKET = (
+    select(devices.c.tokens, devices.c.tokens_at)
+    .where(devices.c.id == bindparam("row"))
+    .with_for_update(key_share=True)
+    .cte("locked")
+)
+_LOCKED = select(_BUCKET, _DatabaseNow().label("now"))
+_SET = update(devices).where(devices.c.id == bindparam("row"))
+_BUCKETS = select(devices.c.id, devices.c.tokens, devices.c.tokens_at, _DatabaseNow().label("now"))
+_SOME_BUCKETS = _BUCKETS.where(devices.c.id.in_(bindparam("devices", expanding=True)))
+
+
 def take(session: Session, device_id: int, wanted: int, *, per_minute: int, lot: int = 1) -> int:
     """Takes up to `wanted` tokens, in whole lots of so many; returns how many it got, 0 when the bucket has no lot."""
-    # The clock is read outside of the locking select, so after a wait for the lock. The key is not locked:
-    # an evaluation that inserts jobs of this device stands in nobody's way.
-    locked = (
-        select(devices.c.tokens, devices.c.tokens_at)
-        .where(devices.c.id == device_id)
-        .with_for_update(key_share=True)
-        .cte("locked")
-    )
-    tokens, tokens_at, now = session.execute(select(locked, _DatabaseNow().label("now"))).one()
+    tokens, tokens_at, now = session.execute(_LOCKED, {"row": device_id}).one()
     seconds = _seconds(tokens_at, now)
     granted, left = grant(tokens, seconds, wanted, per_minute, lot)
     # A clock that was set back starts the bucket's time anew; else it would stay empty until the old time comes again.
     if granted or (seconds is not None and seconds < 0):
-        session.execute(update(devices).where(devices.c.id == device_id).values(tokens=left, tokens_at=now))
+        session.execute(_SET, {"row": device_id, "tokens": left, "tokens_at": now})
     return granted
 
 
@@ -67,10 +73,9 @@ def give_back(session: Session, device_id: int, tokens: int) -> None:
 
 def waits(session: Session, device_ids: Collection[int], wanted: int, *, per_minute: int) -> dict[int, float]:
     """Seconds until each device's bucket holds `wanted` tokens, or is full; 0.0 when it does already."""
-    query = select(devices.c.id, devices.c.tokens, devices.c.tokens_at, _DatabaseNow().label("now"))
     enough = min(wanted, burst(per_minute))
     found = {}
-    for row in session.execute(query.where(devices.c.id.in_(device_ids))):
+    for row in session.execute(_SOME_BUCKETS, {"devices": list(device_ids)}):
         available = refilled(row.tokens, _seconds(row.tokens_at, row.now), per_minute)
         found[row.id] = max(0.0, (enough - available) * 60 / per_minute)
     return found
@@ -78,10 +83,9 @@ def waits(session: Session, device_ids: Collection[int], wanted: int, *, per_min
 
 def left(session: Session, *, per_minute: int) -> dict[int, int]:
     """Requests that each device may make at once, by its row id."""
-    query = select(devices.c.id, devices.c.tokens, devices.c.tokens_at, _DatabaseNow().label("now"))
     return {
         row.id: int(refilled(row.tokens, _seconds(row.tokens_at, row.now), per_minute))
-        for row in session.execute(query)
+        for row in session.execute(_BUCKETS)
     }
 
 

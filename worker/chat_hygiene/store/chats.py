@@ -11,7 +11,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    insert,
+    literal,
+    null,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -189,21 +202,6 @@ def _return(
         debts.superseded(session, row["id"], now=at, actor=actor)
 
 
-def store_read(session: Session, chat_id: int, facts: ChatFacts, *, read_at: datetime) -> bool:
-    """Stores the fresh read before a delete, asked for at `read_at`.
-
-    False, and nothing is stored, when something newer is known: a later read, or a hint that came after this one.
-    """
-    columns = (*_KNOWN, chats.c.synced_at, chats.c.hinted_at)
-    (row,) = fetch(session, select(*columns).where(chats.c.id == chat_id).with_for_update())
-    if any(at is not None and at > read_at for at in (row["synced_at"], row["hinted_at"])):
-        return False
-    session.execute(
-        update(chats).where(chats.c.id == chat_id).values(**merged(row, facts), synced_at=read_at)
-    )
-    return True
-
-
 def mark_missing(
     session: Session,
     account: Account,
@@ -257,17 +255,19 @@ def _vanished(likely: str) -> str:
     return json.dumps({"likely": likely}, separators=(",", ":"))
 
 
+_ERASED = (
+    update(chats)
+    .where(chats.c.id == bindparam("chat"))
+    .values(removed_last_message_at=chats.c.last_message_at, name=null())
+)
+
+
 def erase(session: Session, chat_id: int, *, now: datetime, how: str, owed: bool) -> None:
     """After an outcome: what identifies the person goes, except the wid while the removal is still owed."""
-    values: dict[str, Any] = {
-        "removed_at": now,
-        "removed_how": how,
-        "removed_last_message_at": chats.c.last_message_at,
-        "name": None,
-    }
+    values: dict[str, Any] = {"removed_at": now, "removed_how": how}
     if not owed:
         values["wid"] = None
-    session.execute(update(chats).where(chats.c.id == chat_id).values(values))
+    session.execute(_ERASED, {"chat": chat_id, **values})
 
 
 def find(session: Session, refs: Sequence[str], *, wid: str | None = None) -> list[Record]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.debts import ABANDONED_AFTER, MOVES, DebtState, Finding, next_look
@@ -28,6 +28,19 @@ _OPEN = jobs.c.debt_state == DebtState.OPEN.value
 # What the removed life ended with; a chat that is listed again as it was had no message before it was.
 _LAST_MESSAGE_AT = case(
     (chats.c.removed_at.is_not(None), chats.c.removed_last_message_at), else_=chats.c.resurrected_at
+)
+# Built once: every outcome asks.
+_CHAT = select(chats.c.id).where(chats.c.id == bindparam("chat")).with_for_update()
+_OWED_JOBS = (
+    select(
+        *(jobs.c.id, jobs.c.version, jobs.c.run_id, jobs.c.chat_ref),
+        *(devices.c.device, policies.c.name.label("policy")),
+    )
+    .join(devices, devices.c.id == jobs.c.device_id)
+    .join(policies, policies.c.id == jobs.c.policy_id)
+    .where(jobs.c.chat_id == bindparam("chat"), jobs.c.debt_state.in_(bindparam("states", expanding=True)))
+    .order_by(jobs.c.id)
+    .with_for_update(of=jobs)
 )
 
 
@@ -70,11 +83,9 @@ def close(
 
     `whatsapp_state` is what is known of WhatsApp by now. The chat's id is erased when nothing of it is owed any more.
     """
-    session.execute(select(chats.c.id).where(chats.c.id == chat_id).with_for_update()).one()
-    wanted = [jobs.c.chat_id == chat_id, jobs.c.debt_state.in_([each.value for each in MOVES[state]])]
-    if job_id is not None:
-        wanted.append(jobs.c.id == job_id)
-    rows = session.execute(_owed_jobs().where(*wanted).order_by(jobs.c.id).with_for_update(of=jobs)).all()
+    session.execute(_CHAT, {"chat": chat_id}).one()
+    wanted = {"chat": chat_id, "states": [each.value for each in MOVES[state]]}
+    rows = [row for row in session.execute(_OWED_JOBS, wanted) if job_id in {None, row.id}]
     changes: dict[str, Any] = {"debt_state": state.value, "debt_next_probe_at": None}
     if whatsapp_state is not None:
         changes["whatsapp_state"] = whatsapp_state
@@ -121,7 +132,7 @@ def looked(session: Session, debt: Debt, finding: Finding, *, now: datetime, act
     """
     looks = debt.probes + 1
     # The chat first, as everywhere; the debt may be closed by now, by an operator or because the chat is back.
-    session.execute(select(chats.c.id).where(chats.c.id == debt.chat_id).with_for_update()).one()
+    session.execute(_CHAT, {"chat": debt.chat_id}).one()
     changes: dict[str, Any] = {"debt_probes": looks, "debt_next_probe_at": next_look(looks, now)}
     if finding.whatsapp_state is not None:
         changes["whatsapp_state"] = finding.whatsapp_state
@@ -204,17 +215,6 @@ def look_now(session: Session, job_ids: Collection[int] | None = None, *, now: d
     found = list(ids)
     session.execute(update(jobs).where(jobs.c.id.in_(found)).values(debt_next_probe_at=now))
     return len(found)
-
-
-def _owed_jobs() -> Select[Any]:
-    return (
-        select(
-            *(jobs.c.id, jobs.c.version, jobs.c.run_id, jobs.c.chat_ref),
-            *(devices.c.device, policies.c.name.label("policy")),
-        )
-        .join(devices, devices.c.id == jobs.c.device_id)
-        .join(policies, policies.c.id == jobs.c.policy_id)
-    )
 
 
 def _lookable(now: datetime) -> Select[Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import case, func, literal, select, update
+from sqlalchemy import bindparam, case, func, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -71,15 +71,15 @@ class Device:
         return max(ends, default=None)
 
 
-_COLUMNS = [devices.c[name] for name in Device.__slots__]
+# Built once: every call asks.
+_ALL = select(*(devices.c[name] for name in Device.__slots__)).order_by(devices.c.id)
+_SOME = _ALL.where(devices.c.id.in_(bindparam("ids", expanding=True)))
 
 
 def load(session: Session, ids: Collection[int] | None = None) -> list[Device]:
     """All devices, or those with these row ids, by row id."""
-    query = select(*_COLUMNS).order_by(devices.c.id)
-    if ids is not None:
-        query = query.where(devices.c.id.in_(ids))
-    return [Device(*row) for row in session.execute(query)]
+    rows = session.execute(_ALL) if ids is None else session.execute(_SOME, {"ids": list(ids)})
+    return [Device(*row) for row in rows]
 
 
 def names(session: Session) -> dict[str, int]:

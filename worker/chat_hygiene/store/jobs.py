@@ -1,18 +1,19 @@
 """Delete jobs: claiming them, finding what is due, and reading them for a face.
 
-States change only through `moves.move`.
+States change only through `moves`.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, literal, select, true
+from sqlalchemy import ColumnElement, RowMapping, Select, and_, bindparam, exists, func, literal, select, true
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.decisions import LOST, NO_ANSWER, Intent
 from chat_hygiene.core.states import JobEvent, JobState
 from chat_hygiene.store import moves
+from chat_hygiene.store.moves import Move
 from chat_hygiene.store.records import Record, fetch
 from chat_hygiene.store.tables import chats, devices, jobs, policies, policy_runs, run_candidates
 
@@ -86,6 +87,15 @@ _COLUMNS = (
 )
 
 
+_CLAIMED = (
+    select(*_COLUMNS)
+    .join(chats, chats.c.id == jobs.c.chat_id)
+    .join(devices, devices.c.id == jobs.c.device_id)
+    .where(jobs.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(jobs.c.next_attempt_at, jobs.c.id)
+)
+
+
 def of_policies(policy_ids: Collection[int] | None) -> ColumnElement[bool]:
     """Jobs of these policies; None: of all."""
     return true() if policy_ids is None else jobs.c.policy_id.in_(policy_ids)
@@ -156,32 +166,23 @@ def claim(
     """Leases up to `most` due jobs of one device that are not frozen, each with a new fence."""
     if not most:
         return []
-    due = select(jobs.c.id).where(
+    due = select(jobs.c.id, jobs.c.fence).where(
         jobs.c.device_id == device_id, _WORKABLE, jobs.c.next_attempt_at <= now, mine
     )
     # In the order of the index alone: a run queues all its jobs for one instant, and sorting those would read them all.
     query = due.order_by(jobs.c.next_attempt_at).limit(most).with_for_update(skip_locked=True)
-    ids = session.execute(query).scalars().all()
-    for job_id in ids:
-        moves.move(
-            session,
-            job_id,
-            JobEvent.CLAIM,
-            now=now,
-            actor=actor,
-            values={"lease_owner": owner, "lease_until": now + lease, "fence": jobs.c.fence + 1},
-        )
-    query = (
-        select(*_COLUMNS)
-        .join(chats, chats.c.id == jobs.c.chat_id)
-        .join(devices, devices.c.id == jobs.c.device_id)
-        .where(jobs.c.id.in_(ids))
-        .order_by(jobs.c.next_attempt_at, jobs.c.id)
-    )
-    return [Job(**(row | {"intent": _intent(row)})) for row in fetch(session, query)]
+    fences = {row.id: row.fence for row in session.execute(query)}
+    leased = {"lease_owner": owner, "lease_until": now + lease}
+    claims = [
+        Move(job_id, JobEvent.CLAIM, values={**leased, "fence": fence + 1})
+        for job_id, fence in fences.items()
+    ]
+    moves.move_all(session, claims, now=now, actor=actor)
+    found = session.execute(_CLAIMED, {"ids": list(fences)}).mappings()
+    return [Job(**{**row, "intent": _intent(row)}) for row in found]
 
 
-def _intent(row: Record) -> Intent | None:
+def _intent(row: RowMapping) -> Intent | None:
     return None if row["intent"] is None else Intent(row["intent"])
 
 

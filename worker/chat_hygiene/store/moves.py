@@ -1,13 +1,15 @@
 """The one mover: every change of a job's state, with its audit event in the same transaction.
 
-A holder of a lease names its fence; a stale one changes nothing and is told so by `False`.
+A holder of a lease names its fence; a stale one changes nothing and is told so.
 """
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Row, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.debts import PROOFS, DebtState
@@ -39,6 +41,32 @@ _COUNTED = {state: state.value for state in (*EFFECTIVE_STATES, JobState.FAILED)
     JobState.QUARANTINED: "failed"
 }
 
+# Built once: each job is moved three times and more. Whoever moves several in one transaction counts them in one order,
+# so that two that do it at once do not wait for each other.
+_JOBS = (
+    select(jobs, devices.c.device, policies.c.name.label("policy"))
+    .join(devices, devices.c.id == jobs.c.device_id)
+    .join(policies, policies.c.id == jobs.c.policy_id)
+    .where(jobs.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(jobs.c.policy_id, jobs.c.device_id, jobs.c.id)
+    .with_for_update(of=jobs)
+)
+_CHANGE = update(jobs).where(jobs.c.id == bindparam("job"))
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One job's next state. `values` are further columns of the job.
+
+    With a `fence` it is a holder's of a lease, and is left alone when the job is not its own any more.
+    """
+
+    job_id: int
+    event: JobEvent
+    fence: int | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
+    detail: Mapping[str, Any] | None = None
+
 
 def move(
     session: Session,
@@ -51,61 +79,86 @@ def move(
     values: Mapping[str, Any] | None = None,
     detail: Mapping[str, Any] | None = None,
 ) -> bool:
-    """Moves one job. False when it is not the caller's any more (`fence` given and another one stands).
+    """Moves one job; see `Move` and `move_all`. False when it is not the caller's any more."""
+    return bool(move_all(session, [Move(job_id, event, fence, values or {}, detail)], now=now, actor=actor))
 
-    `values` are further columns of the job. A final state ends the lease, counts the day, and erases the person; of
-    a chat that somebody asked for by name everything else that is stored goes, too.
-    Raises `core.states.IllegalMoveError` when the job's state has no such move.
+
+def move_all(session: Session, wanted: Sequence[Move], *, now: datetime, actor: str) -> set[int]:
+    """Moves jobs, each once; returns the ids of those that were moved.
+
+    A final state ends the lease, counts the day, and erases the person; of a chat that somebody asked for by name
+    everything else that is stored goes, too.
+
+    Raises `core.states.IllegalMoveError` when a job's state has no such move.
     """
-    job = session.execute(
-        select(jobs, devices.c.device, policies.c.name.label("policy"))
-        .join(devices, devices.c.id == jobs.c.device_id)
-        .join(policies, policies.c.id == jobs.c.policy_id)
-        .where(jobs.c.id == job_id)
-        .with_for_update(of=jobs)
-    ).one()
-    if fence is not None and (job.fence != fence or JobState(job.state) not in _LEASED):
-        return False
-    state = transition(JobState(job.state), event)
-    changes: dict[str, Any] = {"state": state.value, **(values or {})}
-    if state not in _LEASED:
-        changes |= {"lease_owner": None, "lease_until": None}
-    changes["finished_at"] = now if state in _FINAL else None
-    session.execute(update(jobs).where(jobs.c.id == job_id).values(changes))
-    if state in EFFECTIVE_STATES:
-        reached = changes.get("whatsapp_state") if state is JobState.DELETED else None
-        if proved := reached in PROOFS:
-            # WhatsApp removed the whole chat: what earlier removals of it left there went with it.
-            known = {"whatsapp_state": reached, "detail": {"by_job": job_id}}
-            debts.close(session, job.chat_id, DebtState.SETTLED, now=now, actor=actor, **known)
-        owed = not proved and debts.owed(session, job.chat_id)
-        chats.erase(session, job.chat_id, now=now, how=state.value, owed=owed)
-    if state in _COUNTED:
-        daily.count(session, now.date(), job.policy_id, job.device_id, _COUNTED[state])
-    audit.append(
-        session,
-        _EVENTS[event],
+    by_id = {each.job_id: each for each in wanted}
+    changed: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+    events, done = [], []
+    for job in session.execute(_JOBS, {"ids": list(by_id)}).all():
+        asked = by_id.pop(job.id)
+        fence = asked.fence
+        if fence is not None and (job.fence != fence or JobState(job.state) not in _LEASED):
+            continue
+        state = transition(JobState(job.state), asked.event)
+        changes: dict[str, Any] = {"state": state.value, **asked.values}
+        if state not in _LEASED:
+            changes |= {"lease_owner": None, "lease_until": None}
+        changes["finished_at"] = now if state in _FINAL else None
+        changed[tuple(sorted(changes))].append({"job": job.id, **changes})
+        events.append(_told(job, asked, changes, state, now=now, actor=actor))
+        done.append((job, changes, state))
+    if by_id:
+        raise LookupError(f"no such jobs: {sorted(by_id)}")
+    for rows in changed.values():
+        session.execute(_CHANGE, rows)
+    for job, changes, state in done:
+        _conclude(session, job, changes, state, now=now, actor=actor)
+    audit.append_all(session, events)
+    for job, changes, state in done:
+        if state in EFFECTIVE_STATES and job.policy == ON_REQUEST.name:
+            erasures.done(
+                session,
+                job.chat_id,
+                device=job.device,
+                chat_ref=job.chat_ref,
+                proof=job.id,
+                run_id=job.run_id,
+                version=changes.get("version", job.version),
+                now=now,
+                actor=actor,
+            )
+    return {job.id for job, _, _ in done}
+
+
+def _told(
+    job: Row[Any], asked: Move, changes: Mapping[str, Any], state: JobState, *, now: datetime, actor: str
+) -> audit.Entry:
+    return audit.entry(
+        _EVENTS[asked.event],
         at=now,
         actor=actor,
         policy=job.policy,
         policy_version=changes.get("version", job.version),
         run_id=job.run_id,
-        job_id=job_id,
+        job_id=job.id,
         device=job.device,
         chat_ref=job.chat_ref,
         outcome=state.value if state in _FINAL else None,
-        detail=detail,
+        detail=asked.detail,
     )
-    if state in EFFECTIVE_STATES and job.policy == ON_REQUEST.name:
-        erasures.done(
-            session,
-            job.chat_id,
-            device=job.device,
-            chat_ref=job.chat_ref,
-            proof=job_id,
-            run_id=job.run_id,
-            version=changes.get("version", job.version),
-            now=now,
-            actor=actor,
-        )
-    return True
+
+
+def _conclude(
+    session: Session, job: Row[Any], changes: Mapping[str, Any], state: JobState, *, now: datetime, actor: str
+) -> None:
+    """What a final state brings with it."""
+    if state in EFFECTIVE_STATES:
+        reached = changes.get("whatsapp_state") if state is JobState.DELETED else None
+        if proved := reached in PROOFS:
+            # WhatsApp removed the whole chat: what earlier removals of it left there went with it.
+            known = {"whatsapp_state": reached, "detail": {"by_job": job.id}}
+            debts.close(session, job.chat_id, DebtState.SETTLED, now=now, actor=actor, **known)
+        owed = not proved and debts.owed(session, job.chat_id)
+        chats.erase(session, job.chat_id, now=now, how=state.value, owed=owed)
+    if state in _COUNTED:
+        daily.count(session, now.date(), job.policy_id, job.device_id, _COUNTED[state])

@@ -3,7 +3,8 @@
 No sealed event can then be edited, removed, inserted or moved without the key, which is what `verifying` shows.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -91,26 +92,32 @@ def find(session: Session, key: bytes, seqs: Collection[int]) -> list[Sealed]:
     return found
 
 
-def walk(session: Session, after: int, *, batch: int) -> Iterator[Columns]:
+def walk(session: Session, after: int, *, batch: int) -> Generator[Columns]:
     """What is sealed beyond a position, in order: position, hash, event_id, then the event's columns, NULL if it is gone.
 
-    In flat memory. Raises BrokenError when a row cannot be read.
+    In flat memory: the server looks up one batch while the one before is looked at. The session is the walk's until it is
+    over or closed. Raises BrokenError when a row cannot be read.
     """
     if session.get_bind().dialect.name == "postgresql":
         session.execute(_ONE_PROCESS)
     size = batch
-    while True:
-        try:
-            found = rows(session, after, size)
-        except DBAPIError:
-            if size == 1:
-                raise BrokenError(f"what follows seal {after} cannot be read") from None
-            size = 1  # to name the row
-            continue
-        yield from found
-        if len(found) < size:
-            return
-        after = found[-1][0]
+    with ThreadPoolExecutor(1, thread_name_prefix="seals") as ahead:
+        coming = ahead.submit(rows, session, after, size)
+        while True:
+            try:
+                found = coming.result()
+            except DBAPIError:
+                if size == 1:
+                    raise BrokenError(f"what follows seal {after} cannot be read") from None
+                size = 1  # to name the row
+                coming = ahead.submit(rows, session, after, size)
+                continue
+            if len(found) == size:
+                after = found[-1][0]
+                coming = ahead.submit(rows, session, after, size)
+            yield from found
+            if len(found) < size:
+                return
 
 
 def follow(chain: Chain, link: Link, row: Columns) -> Link:

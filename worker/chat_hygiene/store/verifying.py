@@ -5,6 +5,7 @@ empties it, cannot be found out from within: a head that was exported before, an
 """
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -61,10 +62,12 @@ def verify(
     try:
         marks = chain.marks(session)
         link, total = marks.base, marks.head.position - marks.base.position
-        for row in seals.walk(session, link.position, batch=BATCH):
-            link = seals.follow(chain, link, row)
-            if progress is not None and link.position % BATCH == 0:
-                progress(link.position - marks.base.position, total)
+        # Closed at once where the chain breaks: what follows asks the same session.
+        with closing(seals.walk(session, link.position, batch=BATCH)) as walk:
+            for row in walk:
+                link = seals.follow(chain, link, row)
+                if progress is not None and link.position % BATCH == 0:
+                    progress(link.position - marks.base.position, total)
         _check_end(session, link, marks)
         if exported is not None:
             head = _look_for(session, exported, marks)
