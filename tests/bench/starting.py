@@ -13,7 +13,11 @@ def help_(on: Ground) -> Iterator[Row]:
     """The wall time of two processes, each from its start to its end."""
     reference = [sys.executable, "-c", "import typer"]
     said = _ran([str(COMMAND), "--help"], on)
-    expect(all(verb in said for verb in ("demo", "policy", "erase", "fake-api")), wanted=True, what="its verbs are listed")
+    expect(
+        all(verb in said for verb in ("demo", "policy", "erase", "fake-api")),
+        wanted=True,
+        what="its verbs are listed",
+    )
     helped, imported = medians(
         lambda: seconds(lambda: expect(_ran([str(COMMAND), "--help"], on), said, "what it says")),
         lambda: seconds(lambda: _ran(reference, on)),

@@ -59,7 +59,13 @@ def rows(chats: int) -> list[Row]:
     found = []
     for record in map(account.chat, range(chats)):
         meta, agent, muted = record["meta"], record["owner"]["agent"], None
-        moments = ("statusUpdated", "firstMessage", "lastMessage", "lastInboundMessage", "lastOutboundMessage")
+        moments = (
+            "statusUpdated",
+            "firstMessage",
+            "lastMessage",
+            "lastInboundMessage",
+            "lastOutboundMessage",
+        )
         found.append(
             (
                 1,

@@ -10,7 +10,13 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 Json = JSON().with_variant(JSONB(), "postgresql")
 """A JSON document; an SQL NULL, not a JSON null, where there is none."""
 
-_WIDTH = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+def as_text(at: datetime) -> str:
+    """A UTC instant as it stands in SQLite."""
+    return f"{at.isoformat(timespec='microseconds')[:_WIDTH]}Z"
+
+
+_WIDTH = len("2026-05-01T12:00:00.000000")
 
 
 class Instant(TypeDecorator[datetime]):
@@ -33,8 +39,7 @@ class Instant(TypeDecorator[datetime]):
         if value.tzinfo is None:
             raise ValueError(f"a naive datetime cannot be stored: {value!r}")
         value = value.astimezone(UTC)
-        # strftime does not pad the year on every platform
-        return f"{value.year:04d}{value.strftime(_WIDTH)[4:]}" if dialect.name == "sqlite" else value
+        return as_text(value) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ANN401, ARG002
         """From the driver."""
