@@ -17,12 +17,13 @@ from chat_hygiene.core.facts import ChatFacts, DeviceFacts
 from chat_hygiene.providers.base import Notice, Webhook
 
 MAX_ID = 256
+MAX_STATE = 64
 
 _ENDLESS = {None, "never", "plan_defaults"}
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 # PostgreSQL stores neither, and UTF-8 cannot hold a lone surrogate.
-_STATE = re.compile(r"(?!.*[0-9]{5})[a-z][a-z0-9_ .-]{0,63}")
+_STATE = re.compile(r"(?!.*[0-9]{5})[a-z][a-z0-9_ .-]*")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -168,7 +169,7 @@ def _name(contact: dict[str, Any]) -> str | None:
 
 
 def _state(value: object) -> str | None:
-    return value if isinstance(value, str) and _is_state(value) else None
+    return value if isinstance(value, str) and len(value) <= MAX_STATE and _is_state(value) else None
 
 
 @lru_cache(maxsize=256)

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection
@@ -31,6 +32,9 @@ Values = tuple[Any, ...]
 _FIND = f"id, wid, removed_at IS NOT NULL, missing_since IS NOT NULL, {', '.join(COLUMNS)} FROM chats"
 _HINT = "CASE WHEN hinted_at <= {} THEN NULL ELSE hinted_at END"
 
+_FIRST = len(INSTANTS)
+# An account has few sets of labels, and they come again and again.
+_document = lru_cache(maxsize=256)(json.dumps)
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
@@ -111,9 +115,8 @@ class _Sqlite(Bulk):
             self._run(self._change, [(*row[1:], row[0]) for row in rows])
 
     def form(self, shown: Shown) -> Shown:
-        first = len(INSTANTS)
-        labels = None if shown[-1] is None else json.dumps(shown[-1])
-        return (*(None if at is None else as_text(at) for at in shown[:first]), *shown[first:-1], labels)
+        instants = [None if at is None else as_text(at) for at in shown[:_FIRST]]
+        return (*instants, *shown[_FIRST:-1], None if shown[-1] is None else _document(shown[-1]))
 
     def instant(self, at: datetime) -> str:
         return as_text(at)

@@ -13,7 +13,7 @@ Json = JSON().with_variant(JSONB(), "postgresql")
 
 def as_text(at: datetime) -> str:
     """A UTC instant as it stands in SQLite."""
-    return f"{at.isoformat(timespec='microseconds')[:_WIDTH]}Z"
+    return at.isoformat("T", "microseconds")[:_WIDTH] + "Z"
 
 
 _WIDTH = len("2026-05-01T12:00:00.000000")
