@@ -10,6 +10,7 @@ from sqlalchemy import Engine, insert, select, text
 from bench import account
 from chat_hygiene.store.pseudonyms import Pseudonyms, hint
 from chat_hygiene.store.tables import chats, devices
+from chat_hygiene.store.types import as_text
 
 PROVIDER = "wassenger"
 _KEPT = ("device_id", "wid", "chat_ref", "key_id", "chat_hint")
@@ -136,8 +137,8 @@ def _sqlite(cursor: Any, some: Sequence[Row]) -> None:
 
 
 def _written(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="microseconds")[:-6] + "Z"
+    if type(value) is datetime:
+        return as_text(value)
     return json.dumps(value) if isinstance(value, list) else value
 
 

@@ -157,11 +157,13 @@ def _usable_id(value: object) -> TypeGuard[str]:
 
 
 def _text(value: object) -> str | None:
-    return _storable(value) or None if isinstance(value, str) else None
+    if not isinstance(value, str):
+        return None
+    return (value if value.isprintable() else _storable(value)) or None
 
 
 def _storable(text: str) -> str:
-    return text if text.isprintable() else _UNSTORABLE.sub("\ufffd", text)
+    return _UNSTORABLE.sub("\ufffd", text)
 
 
 def _name(contact: dict[str, Any]) -> str | None:

@@ -9,10 +9,9 @@ database than in it. SQLite takes rows quickest one after the other, PostgreSQL 
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql
@@ -34,13 +33,17 @@ _HINT = "CASE WHEN hinted_at <= {} THEN NULL ELSE hinted_at END"
 
 _FIRST = len(INSTANTS)
 # An account has few sets of labels, and they come again and again.
-_document = lru_cache(maxsize=256)(json.dumps)
+_written = lru_cache(maxsize=256)(json.dumps)
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A row that is there; `shown` is in the driver's form."""
+@lru_cache(maxsize=256)
+def _read(labels: str) -> tuple[str, ...]:
+    return tuple(json.loads(labels))
+
+
+class Found(NamedTuple):
+    """A row that is there."""
 
     id: int
     wid: str | None
@@ -62,11 +65,8 @@ class Bulk(ABC):
         """The number's rows whose `column`, `wid` or `chat_ref`, is one of these names, by that name; locked."""
         if not names:
             return {}
-        rows = self._run(self._find.format(column=column), (device_id, self._list(names)))
-        return {
-            name: Found(id_, wid, removed, missing, tuple(shown))
-            for name, id_, wid, removed, missing, *shown in rows
-        }
+        rows = self._run(self._find.format(column=column), (device_id, self._list(names))).all()
+        return {row[0]: Found(row[1], row[2], row[3], row[4], self._shown(row[5:])) for row in rows}
 
     def see(self, ids: Collection[int], *, sweep: int, read_at: datetime) -> None:
         """Marks rows as seen by a sweep. A hint that came before this read is followed by it."""
@@ -85,6 +85,10 @@ class Bulk(ABC):
     @abstractmethod
     def form(self, shown: Shown) -> Shown:
         """The driver's form of what an answer shows."""
+
+    @abstractmethod
+    def _shown(self, form: Shown) -> Shown:
+        """What a row shows, of the driver's form."""
 
     @abstractmethod
     def instant(self, at: datetime) -> object:
@@ -116,7 +120,11 @@ class _Sqlite(Bulk):
 
     def form(self, shown: Shown) -> Shown:
         instants = [None if at is None else as_text(at) for at in shown[:_FIRST]]
-        return (*instants, *shown[_FIRST:-1], None if shown[-1] is None else _document(shown[-1]))
+        return (*instants, *shown[_FIRST:-1], _written(shown[-1]))
+
+    def _shown(self, form: Shown) -> Shown:
+        instants = [None if at is None else datetime.fromisoformat(at) for at in form[:_FIRST]]
+        return (*instants, *form[_FIRST:-1], _read(form[-1]))
 
     def instant(self, at: datetime) -> str:
         return as_text(at)
@@ -144,7 +152,10 @@ class _Postgresql(Bulk):
         )
 
     def form(self, shown: Shown) -> Shown:
-        return (*shown[:-1], None if shown[-1] is None else list(shown[-1]))
+        return shown
+
+    def _shown(self, form: Shown) -> Shown:
+        return (*form[:-1], tuple(form[-1]))
 
     def instant(self, at: datetime) -> datetime:
         return at

@@ -43,7 +43,8 @@ def store_read(session: Session, chat_id: int, facts: ChatFacts, *, read_at: dat
     row = session.execute(select(*columns).where(chats.c.id == chat_id).with_for_update()).one()
     if any(at is not None and at > read_at for at in row[:2]):
         return False
-    now = dict(zip(COLUMNS, merged(tuple(row[2:]), shown(facts)), strict=True))
+    known = (*row[2:-1], tuple(row[-1]))
+    now = dict(zip(COLUMNS, merged(known, shown(facts)), strict=True))
     session.execute(
         update(chats).where(chats.c.id == chat_id).values(**now, missing_since=None, synced_at=read_at)
     )

@@ -49,9 +49,9 @@ def store_page(
             if not _returned(session, account, row.id, facts, at=read_at, actor=actor):
                 continue
             stored.returned += 1
-        now = merged(row.shown, many.form(shown(facts)))
+        now = merged(row.shown, shown(facts))
         if row.missing or row.wid is None or now != row.shown:
-            changed.append((row.id, wid, *now))
+            changed.append((row.id, wid, *many.form(now)))
         seen.append(row.id)
     # A chat that was held before it was there keeps the name that the hold knows, made with an older key perhaps.
     held = holds.named(session, [ref for refs in unknown.values() for ref in refs[1:]])

@@ -18,7 +18,7 @@ _STICKY = ("unread", "pinned", "muted", "archived", "locked", "labels")
 COLUMNS = (*INSTANTS, *_PLAIN, *_STICKY)
 
 Shown = tuple[Any, ...]
-"""The values of `COLUMNS`. Those that come first are the instants, the last one is the labels: None, if the answer had none."""
+"""The values of `COLUMNS`. The last one is the labels, a tuple; None, if the answer had none."""
 
 _values = attrgetter(*COLUMNS)
 _KEPT_FROM = -len(_STICKY)
@@ -31,7 +31,7 @@ def shown(facts: ChatFacts) -> Shown:
 
 
 def merged(known: Shown, new: Shown) -> Shown:
-    """What a row that had `known` has after an answer that shows `new`; both in the same form, Python's or a driver's."""
+    """What a row that had `known` has after an answer that shows `new`."""
     if known == new:
         return known
     kept = zip(known[_KEPT_FROM:], new[_KEPT_FROM:], strict=True)

@@ -13,10 +13,9 @@ Json = JSON().with_variant(JSONB(), "postgresql")
 
 def as_text(at: datetime) -> str:
     """A UTC instant as it stands in SQLite."""
-    return at.isoformat("T", "microseconds")[:_WIDTH] + "Z"
-
-
-_WIDTH = len("2026-05-01T12:00:00.000000")
+    # Quicker than `isoformat`, which asks for the zone.
+    day, time = (at.year, at.month, at.day), (at.hour, at.minute, at.second, at.microsecond)
+    return "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ" % (*day, *time)  # noqa: UP031 - half of the time of an f-string
 
 
 class Instant(TypeDecorator[datetime]):
