@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Engine, insert, select, text
@@ -132,14 +133,17 @@ def _batches(given: Sequence[Row], size: int) -> Iterator[Sequence[Row]]:
 
 def _sqlite(cursor: Any, some: Sequence[Row]) -> None:
     cursor.execute("BEGIN IMMEDIATE")
-    cursor.executemany(_SQLITE, [[_written(value) for value in row] for row in some])
+    cursor.executemany(_SQLITE, [_written(row) for row in some])
     cursor.execute("COMMIT")
 
 
-def _written(value: Any) -> Any:
-    if type(value) is datetime:
-        return as_text(value)
-    return json.dumps(value) if isinstance(value, list) else value
+def _written(row: Row) -> Row:
+    """As SQLite takes it: instants as text, labels as a document."""
+    first, instants, facts, (labels, *names) = row[:6], row[6:11], row[11:19], row[19:-2]
+    return (*first, *map(as_text, instants), *facts, _document(tuple(labels)), *names, _at(row[-2]), row[-1])
+
+
+_document, _at = lru_cache(json.dumps), lru_cache(as_text)
 
 
 def _postgresql(cursor: Any, some: Sequence[Row]) -> None:

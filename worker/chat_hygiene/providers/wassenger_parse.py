@@ -157,13 +157,12 @@ def _usable_id(value: object) -> TypeGuard[str]:
 
 
 def _text(value: object) -> str | None:
-    if not isinstance(value, str):
-        return None
-    return (value if value.isprintable() else _storable(value)) or None
+    return _storable(value) or None if isinstance(value, str) else None
 
 
 def _storable(text: str) -> str:
-    return _UNSTORABLE.sub("\ufffd", text)
+    # What is printable holds neither.
+    return text if text.isprintable() else _UNSTORABLE.sub("\ufffd", text)
 
 
 def _name(contact: dict[str, Any]) -> str | None:
@@ -201,7 +200,7 @@ def _any_true(*flags: bool | None) -> bool | None:
 
 
 def _unread_count(value: object) -> bool | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     if isinstance(value, float) and not math.isfinite(value):
         return None

@@ -5,6 +5,7 @@ import hmac
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 
 from chat_policies.messages import LONG_NUMBER
 
@@ -13,6 +14,7 @@ PREFIX = "chat_"
 
 # No pseudonym is made over it: those are made over JSON.
 _PRINT = b"the print of a pseudonym key"
+_quoted = lru_cache(maxsize=256)(json.dumps)
 # Letters only: a pseudonym never holds what looks like a number.
 _LETTERS = bytes.maketrans(b"0123456789", b"ghijklmnop")
 
@@ -78,8 +80,8 @@ def mask_numbers(text: str) -> str:
 
 
 def _ref(key: bytes, provider: str, device: str, wid: str) -> str:
-    # As a JSON list is written: its strings alone are quicker.
-    message = f"[{json.dumps(provider)}, {json.dumps(device)}, {json.dumps(wid)}]".encode()
+    # A JSON list, put together from its strings: a listing makes a great many of them.
+    message = f"[{_quoted(provider)}, {_quoted(device)}, {json.dumps(wid)}]".encode()
     digest = hmac.digest(key, message, hashlib.sha256)[:16].hex().encode()
     return PREFIX + digest.translate(_LETTERS).decode()
 
