@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import backlog, draining, footprint, proving, table
+from bench import backlog, draining, footprint, proving, starting, syncing, table
 from bench.ground import Ground, ground
 from bench.measuring import Row, expect
 
@@ -17,6 +17,9 @@ Bench = Callable[[Ground], Iterator[Row]]
 """Yields its rows as it has them; raises AssertionError when what was done is not what it should be."""
 
 BENCHES: dict[str, Bench] = {
+    "sync": syncing.rate,
+    "sync memory": syncing.memory,
+    "start": starting.help_,
     "paced": draining.paced,
     "unpaced": draining.unpaced,
     "audit": proving.audit,

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from chat_hygiene.core.states import JobEvent
 from chat_hygiene.pipeline import calls, evaluate, gate, removal, seal, sweep
 from chat_hygiene.providers.wassenger import WassengerDeleter
-from chat_hygiene.store import chats, moves, runs, seals
+from chat_hygiene.store import moves, pages, runs, seals
 
 OUTCOMES = {JobEvent.CONFIRM_DELETED, JobEvent.CONFIRM_GONE, JobEvent.CONFIRM_LOCAL}
 
@@ -66,7 +66,7 @@ def moving(*events: JobEvent) -> Callable[..., bool]:
 
 
 POINTS = {
-    "a page is stored but not committed": fuse(chats, "store_page"),
+    "a page is stored but not committed": fuse(pages, "store_page"),
     "a sweep is over but not closed": fuse(sweep.Walk, "_close", before=True),
     "jobs are queued but not committed": fuse(runs, "finish"),
     "a policy is evaluated": fuse(evaluate, "run"),

@@ -92,7 +92,7 @@ def test_a_walker_that_lost_its_lease_stores_nothing_more(rig):
     rig.world.script(faults.before(lambda: rig.sql(taken), on=On(route="chats", nth=3)))
     assert one_slice(rig).report is None
     assert rig.sql("select count(*) from chats") == [(4,)]
-    assert pages(rig) == [0, 1, 2]
+    assert pages(rig) in ([0, 1, 2], [0, 1, 2, 3]), "no more than what was on its way"
     assert rig.sql("select sync_owner, last_full_sync_at from devices") == [("another", None)]
 
 

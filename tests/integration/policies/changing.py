@@ -215,5 +215,5 @@ class Life:
 
 
 def facts_of(chat):
-    names = set(ChatFacts.__slots__) - {"labels", "name", "wid"}
+    names = set(ChatFacts._fields) - {"labels", "name", "wid"}
     return ChatFacts(chat["wid"], labels=tuple(chat["labels"]), **{name: chat[name] for name in names})

@@ -5,6 +5,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,8 @@ class DeviceFacts:
         return self.status == "operative" and self.session_status == "online"
 
 
-@dataclass(frozen=True, slots=True)
-class ChatFacts:
-    """One chat as one answer of the API showed it."""
+class ChatFacts(NamedTuple):
+    """One chat as one answer of the API showed it. A tuple, because a listing makes a great many of them."""
 
     wid: str
     """The provider's chat id. Opaque: compared and hashed, never parsed to decide."""

@@ -27,7 +27,7 @@ from chat_hygiene.pipeline.context import Context
 from chat_hygiene.pipeline.pacing import Pacer
 from chat_hygiene.pipeline.turns import LOOK, not_before
 from chat_hygiene.providers.base import Reader
-from chat_hygiene.store import breakers, chats, debts, devices
+from chat_hygiene.store import breakers, debts, devices, pages
 from chat_hygiene.store.chats import Account
 from chat_hygiene.store.debts import Debt
 from chat_hygiene.store.devices import Device
@@ -194,7 +194,7 @@ def _store(
         if facts is not None and facts.status != "removed":
             # It is on the platform again: there is one place that makes a new life of that.
             (device,) = devices.load(session, [debt.device_id])
-            chats.store_page(
+            pages.store_page(
                 session,
                 Account(reader.name, debt.device, debt.device_id),
                 [facts],

@@ -18,18 +18,19 @@ class Pacer:
 
     async def call(self, device_id: int) -> None:
         """Waits until one more request to the device may be made."""
-        while not await asyncio.to_thread(self._take, device_id):
+        while not await asyncio.to_thread(self.take, device_id):
             seconds = await asyncio.to_thread(self._wait, device_id)
             await asyncio.sleep(seconds)
+
+    def take(self, device_id: int) -> bool:
+        """Whether one more request to the device may be made right now. Blocking: call it off the loop."""
+        with self._sessions.begin() as session:
+            return budgets.take(session, device_id, 1, per_minute=self._per_minute) > 0
 
     def give_back(self, device_id: int, calls: int) -> None:
         """Returns the tokens of calls that were not made. Blocking: call it off the loop."""
         with self._sessions.begin() as session:
             budgets.give_back(session, device_id, calls)
-
-    def _take(self, device_id: int) -> int:
-        with self._sessions.begin() as session:
-            return budgets.take(session, device_id, 1, per_minute=self._per_minute)
 
     def _wait(self, device_id: int) -> float:
         with reading(self._sessions) as session:

@@ -6,40 +6,35 @@ at its page next time. Whatever a walk finds, it deletes nothing and queues noth
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Literal
 
 from chat_hygiene.core.errors import (
     BadAnswerError,
     NotFoundError,
-    RateLimitedError,
     RefusedError,
-    UnavailableError,
     UnknownOutcomeError,
 )
 from chat_hygiene.core.events import Event
 from chat_hygiene.core.facts import ChatFacts
-from chat_hygiene.pipeline.calls import note_fault
+from chat_hygiene.pipeline.asking import Requests
 from chat_hygiene.pipeline.context import Context
-from chat_hygiene.pipeline.listing import Listing
 from chat_hygiene.pipeline.turns import LostError, Turns
 from chat_hygiene.providers.base import Page, Reader
 from chat_hygiene.providers.wassenger_parse import retention
-from chat_hygiene.store import audit, breakers, chats, devices, hints, sweeps
+from chat_hygiene.store import audit, breakers, chats, devices, hints, pages, sweeps
 from chat_hygiene.store.chats import Account
 from chat_hygiene.store.devices import Device
 from chat_hygiene.store.engine import reading
 
 # Activity order and our last read disagree by the provider's delay in showing a message.
 OVERLAP = timedelta(minutes=10)
-TRIES = 3
-"""Of one request."""
 
 Progress = Callable[[str, int], None]
 """Called with the device's id and the chats read so far."""
-_T = TypeVar("_T")
 
 
 class Walk:
@@ -56,17 +51,19 @@ class Walk:
         progress: Progress | None = None,
     ) -> None:
         self._context, self._reader, self._turns = context, reader, turns
+        self._requests = Requests(context, reader, device, turns)
         self.began, self._progress = began, progress
         self._account = Account(reader.name, device.device, device.id)
         self.device = device
         self.reads: Literal["everything", "changes"] | None = None
         """Which of the two it came to; None: neither."""
         self.seen = self.new = self.changed = self.missing = 0
-        self._newest: datetime | None = None
 
     async def status(self) -> None:
         """Reads the device itself, and takes its row anew. It opens a walk, so it may begin however late that is."""
-        read_at, facts = await self._ask(partial(self._reader.device, self.device.device), overtime=True)
+        read_at, facts = await self._requests.ask(
+            partial(self._reader.device, self.device.device), overtime=True
+        )
 
         def store() -> Device:
             with self._context.sessions.begin() as session:
@@ -94,7 +91,7 @@ class Walk:
             found: tuple[ChatFacts, ...] = ()
             read_at, failing = self.began, False
             try:
-                read_at, facts = await self._ask(partial(self._reader.chat, self.device.device, wid))
+                read_at, facts = await self._requests.ask(partial(self._reader.chat, self.device.device, wid))
                 found = (facts,)
             except (NotFoundError, RefusedError, BadAnswerError):
                 pass
@@ -120,24 +117,21 @@ class Walk:
                 return sweeps.open_sweep(session, self.device.id, now=self.began, resume_since=since)
 
         number, reached = await asyncio.to_thread(begin)
-        listing = Listing(self._context.settings.page_size)
         # One page is read again: chats move while nobody reads.
-        page = max(0, reached - 1)
         # Not before its own page is read does a slice end: one that only read that overlap would never get on.
-        while await self._page(listing, page, number, reaches=page + 1, overtime=page <= reached):
-            page += 1
+        async with aclosing(self._requests.pages(max(0, reached - 1), reached=reached)) as listing:
+            async for page, read_at, answer in listing:
+                await self._keep(answer, read_at, number, reaches=page + 1)
         await asyncio.to_thread(self._close, number)
 
     async def incremental(self) -> None:
         """Down the activity order until a page is wholly older than the last sync."""
         self.reads = "changes"
-        last, page = self.device.last_sync_at, 0
+        last = self.device.last_sync_at
         assert last is not None  # noqa: S101 - a device without one lacks a complete sync
-        listing = Listing(self._context.settings.page_size)
-        while await self._page(listing, page, self.device.sweep):
-            if self._newest is not None and self._newest < last - OVERLAP:
-                break
-            page += 1
+        async with aclosing(self._requests.pages(until=last - OVERLAP)) as listing:
+            async for _, read_at, answer in listing:
+                await self._keep(answer, read_at, self.device.sweep)
 
         def done() -> bool:
             with self._context.sessions.begin() as session:
@@ -146,44 +140,14 @@ class Walk:
         if not await asyncio.to_thread(done):
             raise LostError
 
-    async def _page(
-        self, listing: Listing, page: int, sweep: int, *, reaches: int | None = None, overtime: bool = False
-    ) -> bool:
-        """Reads and stores one page. Whether another follows."""
-        size = self._context.settings.page_size
-        ask = partial(self._reader.chats, self.device.device, page=page, size=size)
-        try:
-            read_at, answer = await self._ask(ask, overtime=overtime)
-        except (NotFoundError, RefusedError):
-            # By the service's own rule the listing ended with the short page before; this one only made sure.
-            if not listing.may_be_over:
-                raise
-            return False
-        goes_on = listing.goes_on(answer)
-        stored = await asyncio.to_thread(self._store, answer.chats, read_at, sweep, page_reached=reaches)
+    async def _keep(self, page: Page, read_at: datetime, sweep: int, *, reaches: int | None = None) -> None:
+        """Stores a page; `reaches`, of a sweep, is the one that comes after it."""
+        stored = await asyncio.to_thread(self._store, page.chats, read_at, sweep, page_reached=reaches)
         self.seen += stored.seen
         self.new += stored.new
         self.changed += stored.changed
-        self._newest = _newest_message(answer)
         if self._progress:
             self._progress(self.device.device, self.seen)
-        return goes_on
-
-    async def _ask(self, call: Callable[[], Awaitable[_T]], *, overtime: bool = False) -> tuple[datetime, _T]:
-        """An answer, and when it was asked for. A passing fault is waited out a few times; a bad answer is not."""
-        for left in reversed(range(TRIES)):
-            # Only the first try may begin late: what fails is tried again within the walk's time, or by the next one.
-            first = left == TRIES - 1
-            read_at = await self._turns.next(overtime=overtime and first)
-            try:
-                return read_at, await call()
-            except (RateLimitedError, UnavailableError, UnknownOutcomeError) as error:
-                if not left:
-                    raise
-                fault = await asyncio.to_thread(note_fault, self._context, self.device.id, error)
-                if not isinstance(error, RateLimitedError):  # that pause stands in the device's row
-                    await self._turns.rest(fault.until)
-        raise AssertionError  # the last try returned or raised
 
     def _store(
         self,
@@ -193,10 +157,10 @@ class Walk:
         *,
         page_reached: int | None = None,
         followed: tuple[int, datetime] | None = None,
-    ) -> chats.Stored:
+    ) -> pages.Stored:
         context, device_id = self._context, self.device.id
         with context.sessions.begin() as session:
-            stored = chats.store_page(
+            stored = pages.store_page(
                 session,
                 self._account,
                 page,
@@ -245,9 +209,3 @@ def _vendor_keeps(device: Device) -> timedelta | None:
         return retention(device.retention_policy)
     except ValueError:  # `doctor` says so
         return None
-
-
-def _newest_message(page: Page) -> datetime | None:
-    """The newest message on a page; None on an empty one or when one chat does not say: then the walk goes on."""
-    instants = [facts.last_message_at for facts in page.chats]
-    return max((at for at in instants if at is not None), default=None) if None not in instants else None

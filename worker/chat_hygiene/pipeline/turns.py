@@ -17,6 +17,7 @@ from chat_hygiene.pipeline.pacing import Pacer
 from chat_hygiene.providers.base import Reader
 from chat_hygiene.settings import Settings
 from chat_hygiene.store import devices, sweeps
+from chat_hygiene.store.devices import Device
 from chat_hygiene.store.engine import reading
 
 WAITS = timedelta(seconds=60)
@@ -99,14 +100,24 @@ class Turns:
         """
         self._check(overtime=overtime)
         while True:
-            if (at := await asyncio.to_thread(self._not_before)) is not None:
+            device, fair = await asyncio.to_thread(self._look)
+            if (at := self._pause(device) or fair) is not None:
                 await self.rest(at, overtime=overtime)
-            elif await admitted(self._context, self._reader, self._device_id, pacer=self._pacer):
+            elif device.breaker_until is None or await admitted(
+                self._context, self._reader, self._device_id, pacer=self._pacer
+            ):
                 break
         await self._pacer.call(self._device_id)
-        await asyncio.to_thread(self._keep_lease)
+        if self._lease_is_old:
+            await asyncio.to_thread(self._keep_lease)
         self._last = self._context.clock()
         return self._last
+
+    async def at_once(self, *, overtime: bool = False) -> datetime | None:
+        """The same for a request that can go out right now; None for any other: `next` says why, or waits."""
+        if self._stop() or self._is_over(overtime=overtime) or self._lease_is_old:
+            return None
+        return await asyncio.to_thread(self._take)
 
     async def rest(self, until: datetime, *, overtime: bool = False) -> None:
         """Waits until then. Raises TimeIsUpError when the walk ends before, StoppedError when it is told to."""
@@ -119,25 +130,43 @@ class Turns:
     def _check(self, *, overtime: bool) -> None:
         if self._stop():
             raise StoppedError
-        if not overtime and self._until is not None and self._context.clock() >= self._until:
+        if self._is_over(overtime=overtime):
             raise TimeIsUpError
 
-    def _not_before(self) -> datetime | None:
-        """The earliest moment of the next request, if that is not now."""
+    def _is_over(self, *, overtime: bool) -> bool:
+        return not overtime and self._until is not None and self._context.clock() >= self._until
+
+    def _take(self) -> datetime | None:
+        device, fair = self._look()
+        waits = fair is not None or device.waits_until(self._context.clock()) is not None
+        # One whose breaker is to be probed waits for that.
+        if waits or device.breaker_until is not None or not self._pacer.take(self._device_id):
+            return None
+        self._last = self._context.clock()
+        return self._last
+
+    def _look(self) -> tuple[Device, datetime | None]:
+        """The device, and the moment before which a request now would not leave its jobs their half."""
         now, settings = self._context.clock(), self._context.settings
         with reading(self._context.sessions) as session:
             (device,) = devices.load(session, [self._device_id])
-            fair = not_before(session, settings, self._device_id, last=self._last, now=now)
-        if (paused := device.waits_until(now)) is not None:
-            if paused - now > WAITS or (self._until is not None and paused >= self._until):
-                raise PausedError(paused)
-            return paused
-        return fair
+            return device, not_before(session, settings, self._device_id, last=self._last, now=now)
+
+    def _pause(self, device: Device) -> datetime | None:
+        """The end of the device's pause, if that is to be sat out."""
+        now = self._context.clock()
+        if (paused := device.waits_until(now)) is not None and (
+            paused - now > WAITS or (self._until is not None and paused >= self._until)
+        ):
+            raise PausedError(paused)
+        return paused
+
+    @property
+    def _lease_is_old(self) -> bool:
+        # Half of a lease is longer than a read: only a walk that waited long asks again before it reads.
+        return self._held_until - self._context.clock() <= self._context.settings.lease_seconds / 2
 
     def _keep_lease(self) -> None:
-        # Half of a lease is longer than a read: only a walk that waited long asks again before it reads.
-        if self._held_until - self._context.clock() > self._context.settings.lease_seconds / 2:
-            return
         with self._context.sessions.begin() as session:
             held = sweeps.renew(session, self._device_id, self.owner, until=self.lease_until)
         if not held:

@@ -9,6 +9,7 @@ import math
 import re
 import unicodedata
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, TypeGuard
 
 from chat_hygiene.core.errors import BadAnswerError
@@ -16,12 +17,13 @@ from chat_hygiene.core.facts import ChatFacts, DeviceFacts
 from chat_hygiene.providers.base import Notice, Webhook
 
 MAX_ID = 256
+MAX_STATE = 64
 
 _ENDLESS = {None, "never", "plan_defaults"}
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 # PostgreSQL stores neither, and UTF-8 cannot hold a lone surrogate.
-_STATE = re.compile(r"(?!.*[0-9]{5})[a-z][a-z0-9_ .-]{0,63}")
+_STATE = re.compile(r"(?!.*[0-9]{5})[a-z][a-z0-9_ .-]*")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -51,16 +53,18 @@ def parse_chat(item: object) -> ChatFacts:
     `deletedAt` (set on living chats too) and `stats` (often 0) are never read.
     """
     record = _object(item)
-    wid = next((wid for wid in (record.get("id"), record.get("wid")) if _usable_id(wid)), None)
-    if wid is None:
-        raise BadAnswerError("a chat in the answer has no usable id")
-    meta, owner, contact = (_object(record.get(name)) for name in ("meta", "owner", "contact"))
-    status = _state(record.get("status"))
+    wid = record.get("id")
+    if not _usable_id(wid):
+        wid = record.get("wid")
+        if not _usable_id(wid):
+            raise BadAnswerError("a chat in the answer has no usable id")
+    meta, owner = _object(record.get("meta")), _object(record.get("owner"))
+    status, agent = _state(record.get("status")), _reference(owner.get("agent"))
     kind = _text(record.get("type")) or _text(record.get("kind"))
     return ChatFacts(
         wid=wid,
         kind="chat" if kind == "user" else kind,
-        name=_text(record.get("name")) or _text(contact.get("displayName")) or _text(contact.get("name")),
+        name=_text(record.get("name")) or _name(_object(record.get("contact"))),
         status=status,
         whatsapp_status=_state(record.get("waStatus")),
         status_updated_at=_instant(record.get("statusUpdatedAt")),
@@ -74,8 +78,8 @@ def parse_chat(item: object) -> ChatFacts:
         muted=status == "muted" or _flag(meta.get("isChatMuted")),
         archived=status == "archived" or _flag(meta.get("isArchived")),
         locked=_flag(meta.get("isLocked")),
-        assigned=_assigned(owner),
-        agent=_reference(owner.get("agent")),
+        assigned=True if agent is not None else _unassigned(owner),
+        agent=agent,
         department=_reference(owner.get("department")),
         labels=_labels(record.get("labels")),
     )
@@ -147,17 +151,32 @@ def _usable_id(value: object) -> TypeGuard[str]:
     return (
         isinstance(value, str)
         and 1 <= len(value) <= MAX_ID
-        and not any(unicodedata.category(character) in {"Cc", "Cs"} for character in value)
+        # What is printable holds neither; the rest is looked at closely.
+        and (value.isprintable() or not any(unicodedata.category(each) in {"Cc", "Cs"} for each in value))
     )
 
 
 def _text(value: object) -> str | None:
-    return _UNSTORABLE.sub("\ufffd", value) or None if isinstance(value, str) else None
+    return _storable(value) or None if isinstance(value, str) else None
+
+
+def _storable(text: str) -> str:
+    # What is printable holds neither.
+    return text if text.isprintable() else _UNSTORABLE.sub("\ufffd", text)
+
+
+def _name(contact: dict[str, Any]) -> str | None:
+    return _text(contact.get("displayName")) or _text(contact.get("name"))
 
 
 def _state(value: object) -> str | None:
-    # The API's states are lower-case words; anything else, a phone number above all, is a state we do not know.
-    return value if isinstance(value, str) and _STATE.fullmatch(value) else None
+    return value if isinstance(value, str) and len(value) <= MAX_STATE and _is_state(value) else None
+
+
+@lru_cache(maxsize=256)
+def _is_state(text: str) -> bool:
+    # The API's states are few, and lower-case words; anything else, a phone number above all, is a state we do not know.
+    return _STATE.fullmatch(text) is not None
 
 
 def _instant(value: object) -> datetime | None:
@@ -165,6 +184,8 @@ def _instant(value: object) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(value)
+        if moment.tzinfo is UTC:
+            return moment
         return moment.astimezone(UTC) if moment.tzinfo is not None else None
     except (ValueError, OverflowError):
         return None
@@ -179,7 +200,7 @@ def _any_true(*flags: bool | None) -> bool | None:
 
 
 def _unread_count(value: object) -> bool | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     if isinstance(value, float) and not math.isfinite(value):
         return None
@@ -194,9 +215,8 @@ def _reference(value: object) -> str | None:
     return _text(value)
 
 
-def _assigned(owner: dict[str, Any]) -> bool | None:
-    if _reference(owner.get("agent")) is not None:
-        return True
+def _unassigned(owner: dict[str, Any]) -> bool | None:
+    """False for an owner without an agent in so many words."""
     return False if "agent" in owner and owner["agent"] in (None, "") else None
 
 
@@ -205,9 +225,5 @@ def _labels(value: object) -> tuple[str, ...] | None:
     if not isinstance(value, list):
         return None
     named = [item.get("name") if isinstance(item, dict) else item for item in value]
-    names = [
-        unicodedata.normalize("NFC", _UNSTORABLE.sub("\ufffd", name))
-        for name in named
-        if isinstance(name, str)
-    ]
+    names = [unicodedata.normalize("NFC", _storable(name)) for name in named if isinstance(name, str)]
     return tuple(dict.fromkeys(names)) if len(names) == len(value) else None

@@ -7,9 +7,10 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.facts import ChatFacts
-from chat_hygiene.store.chats import merged
-from chat_hygiene.store.records import fetch
+from chat_hygiene.store.shown import COLUMNS, merged, shown
 from chat_hygiene.store.tables import chats
+
+_KNOWN = [chats.c[name] for name in ("id", "synced_at", "hinted_at", *COLUMNS)]
 
 
 def store(session: Session, reads: Mapping[int, tuple[ChatFacts, datetime]]) -> set[int]:
@@ -17,16 +18,16 @@ def store(session: Session, reads: Mapping[int, tuple[ChatFacts, datetime]]) -> 
 
     Nothing is stored of a chat of which something newer is known: a later read, or a hint that came after this one.
     """
-    rows = select(chats).where(chats.c.id.in_(list(reads))).order_by(chats.c.id).with_for_update()
+    rows = select(*_KNOWN).where(chats.c.id.in_(list(reads))).order_by(chats.c.id).with_for_update()
     stored = []
-    for row in fetch(session, rows):
-        facts, read_at = reads[row["id"]]
-        if any(at is not None and at > read_at for at in (row["synced_at"], row["hinted_at"])):
+    for chat_id, synced_at, hinted_at, *found in session.execute(rows):
+        facts, read_at = reads[chat_id]
+        if any(at is not None and at > read_at for at in (synced_at, hinted_at)):
             continue
-        stored.append({"chat": row["id"], "read_at": read_at})
-        if changes := merged(row, facts):
-            session.execute(update(chats).where(chats.c.id == row["id"]).values(changes))
+        known = (*found[:-1], tuple(found[-1]))
+        now = dict(zip(COLUMNS, merged(known, shown(facts)), strict=True))
+        stored.append({"chat": chat_id, **now, "missing_since": None, "synced_at": read_at})
     if stored:
-        seen = update(chats).where(chats.c.id == bindparam("chat")).values(synced_at=bindparam("read_at"))
-        session.execute(seen, stored)
+        changes = update(chats).where(chats.c.id == bindparam("chat"))
+        session.execute(changes, stored)
     return {row["chat"] for row in stored}

@@ -4,7 +4,8 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 
 from chat_policies.messages import LONG_NUMBER
 
@@ -13,8 +14,9 @@ PREFIX = "chat_"
 
 # No pseudonym is made over it: those are made over JSON.
 _PRINT = b"the print of a pseudonym key"
+_quoted = lru_cache(maxsize=256)(json.dumps)
 # Letters only: a pseudonym never holds what looks like a number.
-_LETTERS = str.maketrans("0123456789", "ghijklmnop")
+_LETTERS = bytes.maketrans(b"0123456789", b"ghijklmnop")
 
 # Country codes of E.164: 1 and 7, those of two digits, and every other one has three.
 _COUNTRY_CODE = "[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|[0-9]{3}"
@@ -30,13 +32,16 @@ class Pseudonyms:
     """
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
-        self._keys = dict(keys)
+        self._keys, self._ids = dict(keys), tuple(keys)
 
-    def ref(self, provider: str, device: str, wid: str, *, named: Collection[str] = ()) -> tuple[str, str]:
-        """The pseudonym to store, and the id of the key that made it; one of `named`, if an older key made that."""
-        refs = dict(zip(self.refs(provider, device, wid), self._keys, strict=True))
-        found = next((ref for ref in refs if ref in named), next(iter(refs)))
-        return found, refs[found]
+    def ref(self, provider: str, device: str, wid: str) -> tuple[str, str]:
+        """The pseudonym to store, and the id of the key that made it."""
+        return self.chosen(self.refs(provider, device, wid))
+
+    def chosen(self, refs: Sequence[str], *, named: Collection[str] = ()) -> tuple[str, str]:
+        """The same of a chat's `refs`; one of `named`, if an older key made that."""
+        which = next((place for place, ref in enumerate(refs) if ref in named), 0)
+        return refs[which], self.ids[which]
 
     def refs(self, provider: str, device: str, wid: str) -> list[str]:
         """The pseudonyms under which the chat may be stored, the current one first."""
@@ -45,7 +50,7 @@ class Pseudonyms:
     @property
     def ids(self) -> tuple[str, ...]:
         """The ids of the keys; the first one's key writes."""
-        return tuple(self._keys)
+        return self._ids
 
     def prints(self) -> dict[str, str]:
         """Key id to a mark that only this key makes: whether a key is the one it was, and nothing else, can be told by it."""
@@ -75,9 +80,10 @@ def mask_numbers(text: str) -> str:
 
 
 def _ref(key: bytes, provider: str, device: str, wid: str) -> str:
-    message = json.dumps([provider, device, wid]).encode()
-    digest = hmac.digest(key, message, hashlib.sha256).hex()[:32]
-    return PREFIX + digest.translate(_LETTERS)
+    # A JSON list, put together from its strings: a listing makes a great many of them.
+    message = f"[{_quoted(provider)}, {_quoted(device)}, {json.dumps(wid)}]".encode()
+    digest = hmac.digest(key, message, hashlib.sha256)[:16].hex().encode()
+    return PREFIX + digest.translate(_LETTERS).decode()
 
 
 def _last_two(match: re.Match[str]) -> str:

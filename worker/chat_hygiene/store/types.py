@@ -10,7 +10,12 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 Json = JSON().with_variant(JSONB(), "postgresql")
 """A JSON document; an SQL NULL, not a JSON null, where there is none."""
 
-_WIDTH = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+def as_text(at: datetime) -> str:
+    """A UTC instant as it stands in SQLite."""
+    # Quicker than `isoformat`, which asks for the zone.
+    day, time = (at.year, at.month, at.day), (at.hour, at.minute, at.second, at.microsecond)
+    return "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ" % (*day, *time)  # noqa: UP031 - half of the time of an f-string
 
 
 class Instant(TypeDecorator[datetime]):
@@ -33,8 +38,7 @@ class Instant(TypeDecorator[datetime]):
         if value.tzinfo is None:
             raise ValueError(f"a naive datetime cannot be stored: {value!r}")
         value = value.astimezone(UTC)
-        # strftime does not pad the year on every platform
-        return f"{value.year:04d}{value.strftime(_WIDTH)[4:]}" if dialect.name == "sqlite" else value
+        return as_text(value) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ANN401, ARG002
         """From the driver."""

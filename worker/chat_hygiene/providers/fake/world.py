@@ -48,6 +48,8 @@ class World:
     _chats: dict[str, dict[str, Chat]] = field(default_factory=dict)
     _orders: dict[str, dict[str, list[Chat]]] = field(default_factory=dict)
     """Of each number whose chats stand still: them in the orders that were asked for. A large account is sorted once."""
+    _thinned: set[str] = field(default_factory=set)
+    """Numbers of which a chat was removed."""
     _script: list[_Scripted] = field(default_factory=list)
     _log: list[Seen] = field(default_factory=list)
     _changed: threading.Condition = field(default_factory=threading.Condition)
@@ -157,6 +159,15 @@ class World:
         with self._changed:
             self._log.append(seen)
             self._changed.notify_all()
+
+    def remove(self, device: str, chat: Chat) -> None:
+        """Takes it off the platform. For `api`, under the lock."""
+        chat.on_platform = False
+        self._thinned.add(device)
+
+    def is_whole(self, device: str) -> bool:
+        """Whether none of a number's chats was ever removed. For `api`, under the lock."""
+        return device not in self._thinned
 
     def stored(self, device: str) -> Collection[Chat]:
         """The chats themselves, not copies. Under the lock."""

@@ -1,0 +1,111 @@
+"""Pages of chats in the store: how few statements one takes, and where its rows lie."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import event, insert, text
+
+from chat_hygiene.core.facts import ChatFacts
+from chat_hygiene.store import pages
+from chat_hygiene.store.chats import Account
+from chat_hygiene.store.pseudonyms import Pseudonyms
+from chat_hygiene.store.tables import devices
+
+AT = datetime(2026, 5, 1, 12, tzinfo=UTC)
+ACCOUNT = Account("wassenger", "d1", 1)
+OLD, NEW = b"o" * 32, b"n" * 32
+
+
+@pytest.fixture
+def store(sessions):
+    """Stores a page as another sweep read it."""
+    with sessions.begin() as session:
+        session.execute(insert(devices).values(id=1, provider="wassenger", device="d1"))
+
+    def put(page, *, sweep=1, keys=None):
+        with sessions.begin() as session:
+            return pages.store_page(
+                session,
+                ACCOUNT,
+                page,
+                pseudonyms=Pseudonyms(keys or {"1": OLD}),
+                read_at=AT + timedelta(hours=sweep),
+                sweep=sweep,
+                actor="tester",
+            )
+
+    return put
+
+
+def page(count, **fields):
+    return [ChatFacts(f"4477{number:08d}@c.us", kind="chat", **fields) for number in range(count)]
+
+
+def counted(engine, work):
+    """The statements of one piece of work, without those that begin and end it."""
+    words = []
+
+    def note(_connection, _cursor, statement, *_):
+        if statement.split()[0] not in {"BEGIN", "PRAGMA"}:
+            words.append(statement.split()[0])
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        work()
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    return words
+
+
+@pytest.mark.parametrize("count", [1, 300])
+def test_a_page_takes_the_same_few_statements_whatever_its_size(engine, store, count):
+    new = counted(engine, lambda: store(page(count), sweep=1))
+    assert new == ["SELECT", "SELECT", "INSERT"]
+    assert counted(engine, lambda: store(page(count), sweep=2)) == ["SELECT", "UPDATE"]
+    changed = counted(engine, lambda: store(page(count, name="Ana"), sweep=3))
+    assert changed == ["SELECT", "UPDATE", "UPDATE"]
+    rotated = counted(engine, lambda: store(page(count), sweep=4, keys={"2": NEW, "1": OLD}))
+    assert rotated == ["SELECT", "UPDATE", "UPDATE"], "who is known by its chat id needs no pseudonym"
+
+
+def test_what_a_page_did_is_counted(store):
+    def told(stored):
+        return stored.seen, stored.new, stored.changed, stored.returned
+
+    assert told(store([*page(3), *page(3)])) == (3, 3, 0, 0), "a chat that is listed twice is one"
+    assert told(store(page(3), sweep=2)) == (3, 0, 0, 0)
+    assert told(store([*page(4), *page(1, name="Ana")], sweep=3)) == (4, 1, 1, 0), "the later one counts"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "then"),
+    [
+        ({"unread": True}, {}, (True, [])),
+        ({"unread": True}, {"unread": False}, (False, [])),
+        ({"labels": ("vip", "señal")}, {"unread": False}, (False, ["vip", "señal"])),
+        ({"labels": ("vip",)}, {"labels": ()}, (None, [])),
+    ],
+)
+def test_what_an_answer_leaves_out_is_kept_where_it_protects(sessions, store, before, after, then):
+    store(page(1, name="Ana", **before))
+    store(page(1, **after), sweep=2)
+    with sessions.begin() as session:
+        row = session.execute(text("SELECT name, unread, labels FROM chats")).one()
+    labels = row.labels if isinstance(row.labels, list) else json.loads(row.labels)
+    assert (row.name, row.unread if row.unread is None else bool(row.unread), labels) == (None, *then)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_what_is_seen_again_stays_where_it_lies(sessions, store):
+    def places():
+        with sessions.begin() as session:
+            query = text("SELECT id, (ctid::text::point)[0] FROM chats ORDER BY id")
+            return session.execute(query).all()
+
+    store(page(500))
+    before = places()
+    assert len({block for _, block in before}) > 10
+    for sweep in (2, 3, 4):
+        store(page(500), sweep=sweep)
+    assert places() == before, "a row that moves is written into every index again"
