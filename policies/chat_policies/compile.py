@@ -31,7 +31,8 @@ class Compiled:
 
     def matches(self) -> ColumnElement[bool]:
         """TRUE or FALSE, never NULL: whether every clause lets the chat go."""
-        return and_(*(clause.holds() for clause in self.clauses))
+        bounds = (clause.bound for clause in self.clauses if clause.bound is not None)
+        return and_(*bounds, *(clause.holds() for clause in self.clauses))
 
     def with_clauses(self, *more: Clause) -> "Compiled":
         """With clauses added, such as the holds that the worker knows (named `hold`, or `hold.` and a word)."""
@@ -89,7 +90,8 @@ def compile_policy(
     clauses = list(scope(chat, together, _device_ids(policy, devices), on, now, min_age))
     for name, condition in when.items():
         sql = guarded(condition, chat, now, [guard for guard in GUARDS if guard.named(condition)])
-        clauses.append(Clause(f"when.{name}", condition.words(), sql, wanted=True, facts=condition.facts))
+        bound = condition.bound(chat, now)
+        clauses.append(Clause(f"when.{name}", condition.words(), sql, True, condition.facts, bound))  # noqa: FBT003
     for name, condition in policy.unless.members().items() if policy.unless else ():
         sql = condition.sql(chat, now)
         clauses.append(Clause(f"unless.{name}", condition.words(), sql, wanted=False, facts=condition.facts))

@@ -62,7 +62,7 @@ _KINDS = (
 
 def cards() -> list[Chat]:
     """The facts of each card, in the columns of `chats`; the same in every run but for the hour."""
-    rng = random.Random(20_260_501)  # noqa: S311 - a world, not a secret
+    rng = random.Random(20_260_501)
     kinds = [kind for kind in _KINDS for _ in range(kind.cards)]
     expect(len(kinds), SIZE, "cards in the deck")
     rng.shuffle(kinds)

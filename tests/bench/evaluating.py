@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy import case, literal, select
-from sqlalchemy import and_
+from sqlalchemy import and_, case, literal, select
 from sqlalchemy.orm import Session
 
 from bench import deck, rivals
 from bench.ground import ENGINES, Ground
 from bench.measuring import Row, expect, medians, ms, seconds
-from bench.world import MILLION, World, world
+from bench.world import World, world
 from chat_hygiene.pipeline import evaluate, rules
 from chat_hygiene.pipeline.evaluation import Evaluation
 from chat_hygiene.store import candidates, runs, withheld
@@ -53,7 +52,9 @@ class Case:
     def queued(self) -> None:
         """Raises when other chats have a job than those that the oracle finds."""
         with self.world.context.sessions.begin() as session:
-            expect(session.scalars(select(jobs.c.chat_id).order_by(jobs.c.chat_id)).all(), self.wanted, "jobs")
+            expect(
+                session.scalars(select(jobs.c.chat_id).order_by(jobs.c.chat_id)).all(), self.wanted, "jobs"
+            )
 
     def timed(self, work: Callable[[Session, int], object]) -> float:
         """The seconds that `work` takes with a new run, its commit included; what it queued is looked at afterwards."""
@@ -135,7 +136,11 @@ def _daily(each: Case, engine: str) -> Iterator[Row]:
         lambda: each.timed(each.by_hand),
         by_loop,
         by_custodian,
-        lambda: seconds(lambda: evaluate.run(found.context, each.stored.policy.name, trigger="manual", slot=deck.NOW, now=deck.NOW)),
+        lambda: seconds(
+            lambda: evaluate.run(
+                found.context, each.stored.policy.name, trigger="manual", slot=deck.NOW, now=deck.NOW
+            )
+        ),
         between=found.forget,
     )
     counted = f"{len(each.wanted):,} jobs of {size:,} chats, those of the oracle"

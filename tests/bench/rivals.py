@@ -53,9 +53,9 @@ def insert_select(engine: str) -> TextClause:
         SELECT id, generation, device_id, chat_ref, chat_hint, :run_id, :policy_id, 1, :reason, 'queued',
             :now, :now, :due, :due
         FROM chats
-        WHERE {_SCOPE} AND {' AND '.join(_WHEN)} AND {_UNREAD} AND NOT ({_LABELLED[engine]})
+        WHERE {_SCOPE} AND {" AND ".join(_WHEN)} AND {_UNREAD} AND NOT ({_LABELLED[engine]})
         ON CONFLICT DO NOTHING
-    """)  # noqa: S608 - our own words
+    """)
 
 
 def aggregate(engine: str) -> TextClause:
@@ -69,7 +69,8 @@ def aggregate(engine: str) -> TextClause:
         "unread": "unread",
     }
     columns = ", ".join(f"{sql} AS {name}" for name, sql in clauses.items())
-    return _typed(f"""
+    return _typed(
+        f"""
         SELECT count(*) FILTER (WHERE there), count(*) FILTER (WHERE scope),
             count(*) FILTER (WHERE scope AND resolved AND quiet AND NOT tagged AND NOT unread),
             count(*) FILTER (WHERE scope AND NOT resolved), count(*) FILTER (WHERE scope AND resolved IS NULL),
@@ -77,7 +78,8 @@ def aggregate(engine: str) -> TextClause:
             count(*) FILTER (WHERE scope AND tagged), count(*) FILTER (WHERE scope AND tagged IS NULL),
             count(*) FILTER (WHERE scope AND unread), count(*) FILTER (WHERE scope AND unread IS NULL)
         FROM (SELECT {columns} FROM chats LIMIT ALL_ROWS OFFSET 0) AS each
-    """.replace("LIMIT ALL_ROWS", "LIMIT -1" if engine == "sqlite" else ""))  # noqa: S608 - our own words
+    """.replace("LIMIT ALL_ROWS", "LIMIT -1" if engine == "sqlite" else "")
+    )
 
 
 class Chat:

@@ -95,7 +95,7 @@ class World:
             # Emptied at once, and not row by row, only while no reference is looked after.
             run("PRAGMA foreign_keys = OFF")
             for table in ("jobs", "run_candidates", "policy_runs"):
-                run(f"DELETE FROM {table}")  # noqa: S608
+                run(f"DELETE FROM {table}")
             run("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
@@ -139,7 +139,9 @@ def _make(url: str, size: int, ripe: int) -> World:
 def _lay_down(session: Session, cards: list[deck.Chat]) -> None:
     number = {"provider": "wassenger", "status": "operative", "session_status": "online", "product": "io"}
     fresh = dict.fromkeys(("last_online_at", "last_full_sync_at", "last_sync_at", "last_seen_at"), deck.NOW)
-    rows = [{"id": each, "device": f"device-{each}", **number, **fresh} for each in range(1, deck.DEVICES + 1)]
+    rows = [
+        {"id": each, "device": f"device-{each}", **number, **fresh} for each in range(1, deck.DEVICES + 1)
+    ]
     session.execute(insert(devices), rows)
     known = {"key_id": "1", "chat_hint": "+44 ··· 76", "synced_at": deck.NOW}
     session.execute(
@@ -171,7 +173,7 @@ def _multiply(engine: Engine, times: int, ripe: int, ripe_places: list[int]) -> 
     values = ", ".join(made.get(name, name) for name in names)
     numbers = _TIMES_DOWN[kind].format(last=times)
     statement = (
-        f"INSERT INTO chats ({', '.join(names)}) SELECT {values} FROM chats CROSS JOIN ({numbers}) AS downs"  # noqa: S608
+        f"INSERT INTO chats ({', '.join(names)}) SELECT {values} FROM chats CROSS JOIN ({numbers}) AS downs"
     )
     with outside(engine) as run:
         for setting in _QUICKLY[kind]:

@@ -51,6 +51,10 @@ class Age(RootModel[Duration]):
         """See `newest_is_old`."""
         return newest_is_old(chat, self.facts, self.root, now)
 
+    def bound(self, chat: FromClause, now: datetime) -> ColumnElement[bool]:
+        """Without the look at dates in the future."""
+        return chat.c[self.facts[-1]] <= now - self.root
+
     def words(self) -> str:
         """`no message from the customer for 30 d or more`."""
         return self.phrase.format(durations.words(self.root))
@@ -65,6 +69,11 @@ class InactiveFor(Age):
 
     facts = MESSAGE_TIMES
     phrase = "no message either way for {}"
+
+    def bound(self, chat: FromClause, now: datetime) -> ColumnElement[bool]:
+        """None from the customer either: as `no_inbound_for`, but that none may be known."""
+        inbound = chat.c.last_inbound_at
+        return or_(inbound.is_(None), inbound <= now - self.root)
 
 
 class NoInboundFor(Age):
