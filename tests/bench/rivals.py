@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, registry
 from bench import deck
 from chat_hygiene.store.tables import chats, jobs
 from chat_hygiene.store.types import Instant
+from chat_policies import Funnel
 
 GRACE = timedelta(days=7)
 
@@ -22,11 +23,19 @@ _LABELLED = {
     "sqlite": "EXISTS (SELECT 1 FROM json_each(labels) WHERE value IN ('vip', 'legal'))",
     "postgresql": "labels ?| ARRAY['vip', 'legal']",
 }
-_THERE = "removed_at IS NULL AND missing_since IS NULL"
-_SCOPE = f"""{_THERE} AND kind = 'chat' AND pinned IS NOT TRUE AND locked IS NOT TRUE
-    AND last_message_at <= :floor AND last_inbound_at <= :floor AND last_outbound_at <= :floor"""
-_WHEN = ("status = 'resolved' AND status_updated_at <= :since", "last_inbound_at <= :since")
-_UNREAD = "unread = false"
+CLAUSES = {
+    "scope.removed": "removed_at IS NULL",
+    "scope.missing": "missing_since IS NULL",
+    "scope.kind": "kind = 'chat'",
+    "scope.pinned": "pinned IS NOT TRUE",
+    "scope.locked": "locked IS NOT TRUE",
+    "scope.age_floor": "last_message_at <= :floor AND last_inbound_at <= :floor AND last_outbound_at <= :floor",
+    "when.resolved_for": "status = 'resolved' AND status_updated_at <= :since",
+    "when.no_inbound_for": "last_inbound_at <= :since",
+    "unless.labels": "LABELLED",
+    "unless.unread": "unread",
+}
+"""The rule's clauses by the names that its funnel gives them."""
 
 
 def instants(rule: Mapping[str, Any]) -> dict[str, datetime]:
@@ -47,39 +56,48 @@ def _typed(statement: str) -> TextClause:
 
 def insert_select(engine: str) -> TextClause:
     """A job for each chat that the rule matches; asked with `instants`, `run_id`, `policy_id` and `reason`."""
+    said = [f"NOT ({sql})" if name.startswith("unless.") else sql for name, sql in CLAUSES.items()]
+    where = " AND ".join(said).replace("LABELLED", _LABELLED[engine])
     return _typed(f"""
         INSERT INTO jobs (chat_id, generation, device_id, chat_ref, chat_hint, run_id, policy_id, version, reason, state,
             queued_at, matched_at, not_before, next_attempt_at)
         SELECT id, generation, device_id, chat_ref, chat_hint, :run_id, :policy_id, 1, :reason, 'queued',
             :now, :now, :due, :due
         FROM chats
-        WHERE {_SCOPE} AND {" AND ".join(_WHEN)} AND {_UNREAD} AND NOT ({_LABELLED[engine]})
+        WHERE {where}
         ON CONFLICT DO NOTHING
     """)
 
 
 def aggregate(engine: str) -> TextClause:
-    """The numbers of the rule's funnel: each clause computed once a chat, then counted."""
-    clauses = {
-        "there": _THERE,
-        "scope": _SCOPE,
-        "resolved": _WHEN[0],
-        "quiet": _WHEN[1],
-        "tagged": _LABELLED[engine],
-        "unread": "unread",
-    }
-    columns = ", ".join(f"{sql} AS {name}" for name, sql in clauses.items())
+    """The numbers of the rule's funnel (`numbers`), each clause computed once a chat; asked with `floor` and `since`."""
+    clauses = {name.replace(".", "_"): sql for name, sql in CLAUSES.items()}
+    scope = " AND ".join(name for name in clauses if name.startswith("scope_"))
+    own = " AND ".join(name for name in clauses if name.startswith("when_"))
+    free = " AND ".join(f"NOT {name}" for name in clauses if name.startswith("unless_"))
+    counts = ["scope_removed", "in_scope", f"in_scope AND {own} AND {free}"]
+    for name in clauses:
+        among = "scope_removed" if name.startswith("scope_") else "in_scope"
+        fails = name if name.startswith("unless_") else f"NOT {name}"
+        counts += [f"{among} AND {fails}", f"{among} AND {name} IS NULL"]
+    numbers = ", ".join(f"count(*) FILTER (WHERE {count})" for count in counts)
+    values = ", ".join(f"({sql}) AS {name}" for name, sql in clauses.items())
+    # OFFSET keeps both engines from copying the clauses into every count.
+    once = "LIMIT -1 OFFSET 0" if engine == "sqlite" else "OFFSET 0"
     return _typed(
         f"""
-        SELECT count(*) FILTER (WHERE there), count(*) FILTER (WHERE scope),
-            count(*) FILTER (WHERE scope AND resolved AND quiet AND NOT tagged AND NOT unread),
-            count(*) FILTER (WHERE scope AND NOT resolved), count(*) FILTER (WHERE scope AND resolved IS NULL),
-            count(*) FILTER (WHERE scope AND NOT quiet), count(*) FILTER (WHERE scope AND quiet IS NULL),
-            count(*) FILTER (WHERE scope AND tagged), count(*) FILTER (WHERE scope AND tagged IS NULL),
-            count(*) FILTER (WHERE scope AND unread), count(*) FILTER (WHERE scope AND unread IS NULL)
-        FROM (SELECT {columns} FROM chats LIMIT ALL_ROWS OFFSET 0) AS each
-    """.replace("LIMIT ALL_ROWS", "LIMIT -1" if engine == "sqlite" else "")
+        SELECT {numbers}
+        FROM (
+            SELECT *, {scope} AS in_scope FROM (SELECT {values} FROM chats {once}) AS each_clause {once}
+        ) AS each_chat
+    """.replace("LABELLED", _LABELLED[engine])
     )
+
+
+def numbers(funnel: Funnel) -> tuple[int, ...]:
+    """What `aggregate` counts, of a funnel."""
+    each = {count.name: (count.failed, count.unknown) for count in funnel.clauses}
+    return (funnel.seen, funnel.in_scope, funnel.matched, *(n for name in CLAUSES for n in each[name]))
 
 
 class Chat:

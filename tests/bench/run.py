@@ -9,14 +9,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import table
+from bench import evaluating, funnels, growing, many_policies, table
 from bench.ground import Ground, ground
 from bench.measuring import Row, expect
 
 Bench = Callable[[Ground], Iterator[Row]]
 """Yields its rows as it has them; raises AssertionError when what was done is not what it should be."""
 
-BENCHES: dict[str, Bench] = {}
+BENCHES: dict[str, Bench] = {
+    "evaluating": evaluating.bench,
+    "funnels": funnels.bench,
+    "growing": growing.bench,
+    "many-policies": many_policies.bench,
+}
 
 
 def measure(name: str, bench: Bench, on: Ground) -> list[Row]:

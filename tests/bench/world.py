@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from bench import deck
 from bench.ground import Ground
 from bench.measuring import expect
+from chat_hygiene.core.events import Event
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.settings import load_settings
 from chat_hygiene.store import policies, versions
@@ -86,6 +87,14 @@ class World:
             (stored,) = policies.load(session, [name])
         return stored
 
+    def retire(self) -> None:
+        """Takes every policy out of use."""
+        with self.context.sessions.begin() as session:
+            heads = versions.look(session, [each.policy.name for each in policies.load(session)])
+            how = {"next_run_at": None, "now": deck.NOW, "actor": "bench", "because": None}
+            for head in heads.values():
+                versions.turn(session, head, Event.POLICY_RETIRED, **how)
+
     def forget(self) -> None:
         """As if no policy had ever run."""
         with outside(self.engine) as run:
@@ -113,9 +122,10 @@ def outside(engine: Engine) -> Iterator[Callable[[str], object]]:
 
 def world(on: Ground, engine: str, size: int = MILLION, *, ripe: int | None = None) -> World:
     """The world of that size on `sqlite` or `postgresql`, made when first asked for; nothing has run in it yet."""
+    ripe = size // deck.SIZE if ripe is None else ripe
     key = ("world", engine, size, ripe)
     if key not in on.shared:
-        on.shared[key] = _make(on.database(engine), size, size // deck.SIZE if ripe is None else ripe)
+        on.shared[key] = _make(on.database(engine), size, ripe)
     found: World = on.shared[key]
     found.forget()
     return found

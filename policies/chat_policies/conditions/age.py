@@ -21,6 +21,8 @@ def newest_is_old(
     Said without max() and greatest(): with a NULL among their arguments SQLite's and PostgreSQL's differ.
     """
     columns = [chat.c[name] for name in names]
+    if len(columns) == 1:
+        return case((columns[0] <= now, columns[0] <= now - age))
     known = or_(*(column.is_not(None) for column in columns))
     past = (or_(column.is_(None), column <= now) for column in columns)
     old = (or_(column.is_(None), column <= now - age) for column in columns)
