@@ -1,6 +1,6 @@
 """Why one chat goes or stays: each clause with its value and the facts it saw."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,17 +23,25 @@ class Verdict:
         return self.value is self.clause.wanted
 
 
-def explain(clauses: Sequence[Clause], chat: FromClause) -> Select[*tuple[Any, ...]]:
-    """One row a chat: id, the clauses' values as c0, c1 …, then each fact that any of them looks at."""
-    values = [type_coerce(clause.sql, Boolean).label(f"c{i}") for i, clause in enumerate(clauses)]
-    facts = dict.fromkeys(fact for clause in clauses for fact in clause.facts)
-    return select(chat.c.id, *values, *(chat.c[fact] for fact in facts)).select_from(chat)
+class Look:
+    """Clauses, of one policy or of several, asked of chats by one statement; an expression that several share is asked once."""
 
+    def __init__(self, clauses: Iterable[Clause]) -> None:
+        self._clauses = {id(clause.sql): clause for clause in clauses}
+        self._names = {key: f"c{number}" for number, key in enumerate(self._clauses)}
 
-def read_explain(clauses: Sequence[Clause], row: Row[*tuple[Any, ...]]) -> tuple[Verdict, ...]:
-    """One verdict for each clause, in order."""
-    seen = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
-    return tuple(
-        Verdict(clause, seen[f"c{i}"], {fact: seen[fact] for fact in clause.facts})
-        for i, clause in enumerate(clauses)
-    )
+    def select(self, chat: FromClause) -> Select[*tuple[Any, ...]]:
+        """One row a chat: id, the clauses' values as c0, c1 …, then each fact that any of them looks at."""
+        values = (
+            type_coerce(clause.sql, Boolean).label(self._names[key]) for key, clause in self._clauses.items()
+        )
+        facts = dict.fromkeys(fact for clause in self._clauses.values() for fact in clause.facts)
+        return select(chat.c.id, *values, *(chat.c[fact] for fact in facts)).select_from(chat)
+
+    def read(self, row: Row[*tuple[Any, ...]], clauses: Sequence[Clause]) -> tuple[Verdict, ...]:
+        """One verdict for each of these of its clauses, in their order."""
+        seen = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
+        return tuple(
+            Verdict(clause, seen[self._names[id(clause.sql)]], {fact: seen[fact] for fact in clause.facts})
+            for clause in clauses
+        )
