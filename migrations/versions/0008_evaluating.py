@@ -1,4 +1,4 @@
-"""What evaluating a policy reads instead of every chat: those of its status, by since when, and all by their customer's last message."""
+"""What evaluating a policy, and explaining a chat, read instead of every chat and every job."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -6,7 +6,8 @@ from alembic import op
 revision = "0008"
 down_revision = "0007"
 
-INDEXES = {
+# Chats of a policy's status, by since when, and by their customer's last message.
+CHATS = {
     "ix_chats_status": ["status", "status_updated_at"],
     "ix_chats_last_inbound_at": ["last_inbound_at"],
 }
@@ -14,10 +15,19 @@ INDEXES = {
 
 def upgrade() -> None:
     there = sa.text("removed_at is null and missing_since is null")
-    for name, keys in INDEXES.items():
+    for name, keys in CHATS.items():
         op.create_index(name, "chats", keys, sqlite_where=there, postgresql_where=there)
+    op.create_index("ix_devices_device", "devices", ["device"])
+    _jobs_by_chat_ref("chat_ref", "state")
 
 
 def downgrade() -> None:
-    for name in INDEXES:
+    _jobs_by_chat_ref("chat_ref")
+    op.drop_index("ix_devices_device", "devices")
+    for name in CHATS:
         op.drop_index(name, "chats")
+
+
+def _jobs_by_chat_ref(*keys: str) -> None:
+    op.drop_index("ix_jobs_chat_ref", "jobs")
+    op.create_index("ix_jobs_chat_ref", "jobs", [*keys])

@@ -45,6 +45,8 @@ devices = Table(
     Column("uncovered", Integer),
     UniqueConstraint("provider", "device"),
 )
+# Reports name a number by the provider's id: SQLite would read all chats for one of them.
+Index("ix_devices_device", devices.c.device)
 
 chats = Table(
     "chats",
