@@ -101,14 +101,15 @@ def queue(
     """
     at = literal(now, Instant())
     ends: ColumnElement[datetime] = literal(now + grace, Instant())
-    found = select(chats.c.id).where(condition).subquery("found")
     if per_day is not None:
         place = func.row_number().over(order_by=OLDEST_FIRST) - 1
         found = select(chats.c.id, place.label("place")).where(condition).subquery("found")
         days = days_later("days", now + grace, count(session, condition) // per_day + 1)
         ends = days.c.at
-    after_hold = literal(now + holds.GRACE_AFTER, Instant())
-    due = case((and_(ends < after_hold, holds.lately_ended(chats, now=now)), after_hold), else_=ends)
+    due = ends
+    if grace < holds.GRACE_AFTER:
+        after_hold = literal(now + holds.GRACE_AFTER, Instant())
+        due = case((and_(ends < after_hold, holds.lately_ended(chats, now=now)), after_hold), else_=ends)
     values: dict[str, ColumnElement[Any]] = {
         "chat_id": chats.c.id,
         "generation": chats.c.generation,
@@ -125,8 +126,11 @@ def queue(
         "not_before": due,
         "next_attempt_at": due,
     }
-    rows = select(*values.values()).join(found, found.c.id == chats.c.id)
-    if per_day is not None:
+    rows = select(*values.values())
+    if per_day is None:
+        rows = rows.where(condition)
+    else:
+        rows = rows.join(found, found.c.id == chats.c.id)
         rows = rows.join(days, days.c.key == found.c.place // per_day)
     # Two evaluators that insert in one order cannot deadlock.
     rows = rows.order_by(chats.c.id)
