@@ -132,5 +132,5 @@ def _explained(
         1,
         ms(spent),
         f"{ms(bare)} for its row by its id",
-        f"{len(rules)} policies, each as the oracle says; {len(wanted)} of them matches",
+        f"{len(rules)} policies, each as the oracle says; matched by {len(wanted)}",
     )
