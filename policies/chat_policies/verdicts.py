@@ -40,7 +40,7 @@ class Look:
 
     def read(self, row: Row[*tuple[Any, ...]], clauses: Sequence[Clause]) -> tuple[Verdict, ...]:
         """One verdict for each of these of its clauses, in their order."""
-        seen = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
+        seen = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
         return tuple(
             Verdict(clause, seen[self._names[id(clause.sql)]], {fact: seen[fact] for fact in clause.facts})
             for clause in clauses

@@ -116,6 +116,15 @@ def test_a_run_reads_the_chats_that_may_be_ripe_and_no_other(ledger, engine, ran
         assert any(INDEXES[name] in line for line in first)
 
 
+def test_a_brake_counts_a_population_no_further_than_it_has_to(ledger, ran):
+    store(ledger, "resolved", RULES["resolved"])
+    ran.clear()
+    report = evaluate.run(ledger.context, "resolved", trigger="manual", slot=NOW, now=NOW)
+    (look,) = [each for each in ran if "(SELECT chats.id AS id" in each[0]]
+    assert "LIMIT" in look[0]
+    assert report.queued in (look[1].values() if isinstance(look[1], dict) else look[1])
+
+
 def reads_all(engine, lines):
     return [line for line in lines if any(every in line for every in EVERY_CHAT[engine.dialect.name])]
 
