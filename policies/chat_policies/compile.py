@@ -7,7 +7,7 @@ keep-policy are FALSE. NULL is unknown and never lets a chat go.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, FromClause, Row, Select, and_
 
@@ -22,6 +22,8 @@ from chat_policies.policy import Policy
 from chat_policies.rules import AllOf
 from chat_policies.scope import GUARDS, guarded, scope, there
 from chat_policies.verdicts import Look, Verdict
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,11 +55,12 @@ class Compiled:
 
     def read_explain(self, row: Row[*tuple[Any, ...]]) -> tuple[Verdict, ...]:
         """Each clause with its value and the facts it saw, from a row of `explain`."""
-        return Look(self.clauses).read(row, self.clauses)
+        found = Look(self.clauses).read(row)
+        return tuple(found[clause] for clause in self.clauses)
 
 
 class Compiler:
-    """Policies to clauses over one table, at one instant. What several policies say alike is said once, by one expression.
+    """Policies to clauses over one table, at one instant. What several policies say alike is one clause.
 
     Args:
         keeps: every keep-policy in force.
@@ -92,14 +95,11 @@ class Compiler:
         if not when:
             raise ValueError(f'"{policy.name}" has no rule: that never means all chats')
         clauses = [*self._scope(policy, AllOf(tuple(when.values())))]
-        for name, condition in when.items():
-            sql, bound = self._once((condition, "when"), lambda: self._when(condition))  # noqa: B023 - called at once
-            clauses.append(Clause(f"when.{name}", condition.words(), sql, True, condition.facts, bound))  # noqa: FBT003
-        for name, condition in policy.unless.members().items() if policy.unless else ():
-            sql = self._once((condition, "unless"), lambda: condition.sql(self._chat, self._now))  # noqa: B023
-            clauses.append(
-                Clause(f"unless.{name}", condition.words(), sql, wanted=False, facts=condition.facts)
-            )
+        clauses += [self._once(("when", *each), self._when, *each) for each in when.items()]
+        if policy.unless is not None:
+            clauses += [
+                self._once(("unless", *each), self._unless, *each) for each in policy.unless.members().items()
+            ]
         return Compiled((*clauses, *self._kept()))
 
     def request(self) -> Compiled:
@@ -116,17 +116,27 @@ class Compiler:
         if policy.devices is not None:
             on = f"on {one_of([mask(name) for name in policy.devices])}"
         reaches = tuple(guard.reach(when) for guard in GUARDS)
-        return self._once(  # type: ignore[no-any-return]
+        return self._once(
             ("scope", ids, on, reaches),
             lambda: tuple(scope(self._chat, when, ids, on, self._now, self._min_age)),
         )
 
-    def _when(self, condition: Condition) -> tuple[ColumnElement[bool], ColumnElement[bool] | None]:
-        named = [guard for guard in GUARDS if guard.named(condition)]
-        return guarded(condition, self._chat, self._now, named), condition.bound(self._chat, self._now)
+    def _when(self, name: str, condition: Condition) -> Clause:
+        return Clause(
+            f"when.{name}",
+            condition.words(),
+            guarded(condition, self._chat, self._now, [guard for guard in GUARDS if guard.named(condition)]),
+            wanted=True,
+            facts=condition.facts,
+            bound=condition.bound(self._chat, self._now),
+        )
+
+    def _unless(self, name: str, condition: Condition) -> Clause:
+        sql = condition.sql(self._chat, self._now)
+        return Clause(f"unless.{name}", condition.words(), sql, wanted=False, facts=condition.facts)
 
     def _kept(self) -> tuple[Clause, ...]:
-        return self._once("keeps", lambda: tuple(map(self._keep, self._keeps)))  # type: ignore[no-any-return]
+        return self._once("keeps", lambda: tuple(map(self._keep, self._keeps)))
 
     def _keep(self, keep: Policy) -> Clause:
         when, ids = keep.when.together(), self._device_ids(keep)
@@ -144,10 +154,10 @@ class Compiler:
             raise UnknownDeviceError(policy.name, unknown)
         return tuple(sorted({self._devices[name] for name in policy.devices}))
 
-    def _once(self, what: object, say: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever is said
+    def _once(self, what: object, say: Callable[..., T], *words: object) -> T:
         if what not in self._said:
-            self._said[what] = say()
-        return self._said[what]
+            self._said[what] = say(*words)
+        return self._said[what]  # type: ignore[no-any-return]
 
 
 def ripening(

@@ -1,6 +1,6 @@
 """Why one chat goes or stays: each clause with its value and the facts it saw."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,24 +24,21 @@ class Verdict:
 
 
 class Look:
-    """Clauses, of one policy or of several, asked of chats by one statement; an expression that several share is asked once."""
+    """Clauses, of one policy or of several, asked of chats by one statement; what several share is asked once."""
 
     def __init__(self, clauses: Iterable[Clause]) -> None:
-        self._clauses = {id(clause.sql): clause for clause in clauses}
-        self._names = {key: f"c{number}" for number, key in enumerate(self._clauses)}
+        self._names = {clause: f"c{number}" for number, clause in enumerate(dict.fromkeys(clauses))}
 
     def select(self, chat: FromClause) -> Select[*tuple[Any, ...]]:
         """One row a chat: id, the clauses' values as c0, c1 …, then each fact that any of them looks at."""
-        values = (
-            type_coerce(clause.sql, Boolean).label(self._names[key]) for key, clause in self._clauses.items()
-        )
-        facts = dict.fromkeys(fact for clause in self._clauses.values() for fact in clause.facts)
+        values = (type_coerce(clause.sql, Boolean).label(name) for clause, name in self._names.items())
+        facts = dict.fromkeys(fact for clause in self._names for fact in clause.facts)
         return select(chat.c.id, *values, *(chat.c[fact] for fact in facts)).select_from(chat)
 
-    def read(self, row: Row[*tuple[Any, ...]], clauses: Sequence[Clause]) -> tuple[Verdict, ...]:
-        """One verdict for each of these of its clauses, in their order."""
+    def read(self, row: Row[*tuple[Any, ...]]) -> dict[Clause, Verdict]:
+        """The verdict of each clause, from a row of `select`."""
         seen = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
-        return tuple(
-            Verdict(clause, seen[self._names[id(clause.sql)]], {fact: seen[fact] for fact in clause.facts})
-            for clause in clauses
-        )
+        return {
+            clause: Verdict(clause, seen[name], {fact: seen[fact] for fact in clause.facts})
+            for clause, name in self._names.items()
+        }

@@ -192,8 +192,11 @@ class _Look:
             except UnknownDeviceError as error:
                 compiled.append(str(error))
         look = Look(clause for each in compiled if not isinstance(each, str) for clause in each.clauses)
-        row = self._session.execute(look.select(chat_rows).where(self._this)).one()
-        return [each if isinstance(each, str) else look.read(row, each.clauses) for each in compiled]
+        found = look.read(self._session.execute(look.select(chat_rows).where(self._this)).one())
+        return [
+            each if isinstance(each, str) else tuple(found[clause] for clause in each.clauses)
+            for each in compiled
+        ]
 
     def _eligible_at(self, stored: StoredPolicy, verdicts: Sequence[Verdict]) -> datetime | None:
         assert not isinstance(self._asked, str)  # noqa: S101 - there are verdicts
