@@ -32,7 +32,6 @@ def bench(on: Ground) -> Iterator[Row]:
         yield from _explaining(found, engine, rules)
         if on.large or engine == "postgresql":
             yield from _evaluating(found, engine, list(rules))
-        found.retire()
 
 
 def _rule(agent: int, team: int) -> dict[str, object]:

@@ -121,13 +121,17 @@ def outside(engine: Engine) -> Iterator[Callable[[str], object]]:
 
 
 def world(on: Ground, engine: str, size: int = MILLION, *, ripe: int | None = None) -> World:
-    """The world of that size on `sqlite` or `postgresql`, made when first asked for; nothing has run in it yet."""
+    """The world of that size on `sqlite` or `postgresql`, made when first asked for; no policy is in use or has ever run.
+
+    With `ripe` the daily rule matches nothing after so many times of the deck.
+    """
     ripe = size // deck.SIZE if ripe is None else ripe
     key = ("world", engine, size, ripe)
     if key not in on.shared:
         on.shared[key] = _make(on.database(engine), size, ripe)
     found: World = on.shared[key]
     found.forget()
+    found.retire()
     return found
 
 
@@ -191,6 +195,7 @@ def _multiply(engine: Engine, times: int, ripe: int, ripe_places: list[int]) -> 
         if times:
             run(statement)
         if kind == "postgresql":
+            run("SELECT setval(pg_get_serial_sequence('chats', 'id'), (SELECT max(id) FROM chats))")
             run("VACUUM ANALYZE")  # a server's planner knows its tables; an SQLite file is planned for unseen
         else:
             run("PRAGMA wal_checkpoint(TRUNCATE)")
