@@ -18,6 +18,9 @@ class Clause:
     """True: must be TRUE; False: must be FALSE."""
     facts: tuple[str, ...]
     """The columns it looks at that may be shown."""
+    bound: ColumnElement[bool] | None = None
+    """TRUE wherever the clause lets a chat go, and so plain that an index can serve it. It decides nothing: it spares a look
+    at chats that the clause would keep."""
 
     def holds(self) -> ColumnElement[bool]:
         """TRUE or FALSE, never NULL: whether this clause lets the chat go."""

@@ -55,10 +55,11 @@ class Funnel:
 
 def funnel(clauses: Sequence[Clause], chat: FromClause) -> Select[*tuple[int, ...]]:
     """One row: seen, in_scope, matched, held, kept, then failed and unknown of each clause."""
-    # Each clause is computed once a chat; OFFSET keeps both engines from copying its text into every count below.
+    # Each clause, and what several of them say together, is computed once a chat; OFFSET keeps both engines from copying
+    # its text into every count below.
     values = select(*(clause.sql.label(f"c{i}") for i, clause in enumerate(clauses)))
-    inner = values.select_from(chat).offset(0).subquery()
-    named = [(clause, inner.c[f"c{i}"]) for i, clause in enumerate(clauses)]
+    single = values.select_from(chat).offset(0).subquery()
+    named = [(clause, single.c[f"c{i}"]) for i, clause in enumerate(clauses)]
 
     def holds(*kinds: str) -> ColumnElement[bool]:
         return and_(
@@ -66,8 +67,17 @@ def funnel(clauses: Sequence[Clause], chat: FromClause) -> Select[*tuple[int, ..
         )
 
     own = {_kind(clause) for clause in clauses} - {"hold", "keep"}
-    seen = and_(true(), *(value.is_(true()) for clause, value in named if clause.name == "scope.removed"))
-    in_scope, meets, unheld, unkept = holds("scope"), holds(*own), holds("hold"), holds("keep")
+    together = {
+        "seen": and_(
+            true(), *(value.is_(true()) for clause, value in named if clause.name == "scope.removed")
+        ),
+        "in_scope": holds("scope"),
+        "meets": holds(*own),
+        "unheld": holds("hold"),
+        "unkept": holds("keep"),
+    }
+    inner = select(single, *(each.label(name) for name, each in together.items())).offset(0).subquery()
+    seen, in_scope, meets, unheld, unkept = (inner.c[name] for name in together)
     counts = [
         _count(seen),
         _count(in_scope),
@@ -75,8 +85,8 @@ def funnel(clauses: Sequence[Clause], chat: FromClause) -> Select[*tuple[int, ..
         _count(meets, not_(unheld)),
         _count(meets, unheld, not_(unkept)),
     ]
-    for clause, value in named:
-        among = seen if _kind(clause) == "scope" else in_scope
+    for i, clause in enumerate(clauses):
+        value, among = inner.c[f"c{i}"], seen if _kind(clause) == "scope" else in_scope
         counts += [
             _count(among, value.is_(not_(_wanted(clause)))),
             _count(among, value.is_(None)),

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, create_model, model_serializer, model_va
 from sqlalchemy import ColumnElement, FromClause, and_, not_, or_
 
 from chat_policies.conditions import CONDITIONS, Condition
-from chat_policies.conditions.base import FROZEN, Items
+from chat_policies.conditions.base import FROZEN, Items, Unbounded
 from chat_policies.messages import all_of, refuse
 
 MOST_VALUES = 500
@@ -17,7 +17,8 @@ MOST_VALUES = 500
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
+class _Group(Unbounded):
+    # A bound of all its members would double the depth of the statement, which a database limits.
     members: tuple[Condition, ...]
 
     @property

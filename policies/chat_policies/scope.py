@@ -149,6 +149,7 @@ def scope(
 def there(chat: FromClause) -> Iterator[Clause]:
     """What every chat has to be to go, whoever wants it to."""
     removed = and_(chat.c.removed_at.is_(None), func.coalesce(chat.c.status, "") != "removed")
-    yield Clause("scope.removed", "not removed", removed, wanted=True, facts=("removed_at", "status"))
-    missing = chat.c.missing_since.is_(None)
-    yield Clause("scope.missing", "still listed", missing, wanted=True, facts=("missing_since",))
+    facts, here = ("removed_at", "status"), chat.c.removed_at.is_(None)
+    yield Clause("scope.removed", "not removed", removed, wanted=True, facts=facts, bound=here)
+    listed = chat.c.missing_since.is_(None)
+    yield Clause("scope.missing", "still listed", listed, wanted=True, facts=("missing_since",), bound=listed)

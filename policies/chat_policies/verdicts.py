@@ -1,6 +1,6 @@
 """Why one chat goes or stays: each clause with its value and the facts it saw."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,17 +23,22 @@ class Verdict:
         return self.value is self.clause.wanted
 
 
-def explain(clauses: Sequence[Clause], chat: FromClause) -> Select[*tuple[Any, ...]]:
-    """One row a chat: id, the clauses' values as c0, c1 …, then each fact that any of them looks at."""
-    values = [type_coerce(clause.sql, Boolean).label(f"c{i}") for i, clause in enumerate(clauses)]
-    facts = dict.fromkeys(fact for clause in clauses for fact in clause.facts)
-    return select(chat.c.id, *values, *(chat.c[fact] for fact in facts)).select_from(chat)
+class Look:
+    """Clauses, of one policy or of several, asked of chats by one statement; what several share is asked once."""
 
+    def __init__(self, clauses: Iterable[Clause]) -> None:
+        self._names = {clause: f"c{number}" for number, clause in enumerate(dict.fromkeys(clauses))}
 
-def read_explain(clauses: Sequence[Clause], row: Row[*tuple[Any, ...]]) -> tuple[Verdict, ...]:
-    """One verdict for each clause, in order."""
-    seen = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
-    return tuple(
-        Verdict(clause, seen[f"c{i}"], {fact: seen[fact] for fact in clause.facts})
-        for i, clause in enumerate(clauses)
-    )
+    def select(self, chat: FromClause) -> Select[*tuple[Any, ...]]:
+        """One row a chat: id, the clauses' values as c0, c1 …, then each fact that any of them looks at."""
+        values = (type_coerce(clause.sql, Boolean).label(name) for clause, name in self._names.items())
+        facts = dict.fromkeys(fact for clause in self._names for fact in clause.facts)
+        return select(chat.c.id, *values, *(chat.c[fact] for fact in facts)).select_from(chat)
+
+    def read(self, row: Row[*tuple[Any, ...]]) -> dict[Clause, Verdict]:
+        """The verdict of each clause, from a row of `select`."""
+        seen = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
+        return {
+            clause: Verdict(clause, seen[name], {fact: seen[fact] for fact in clause.facts})
+            for clause, name in self._names.items()
+        }

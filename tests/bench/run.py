@@ -9,7 +9,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import backlog, draining, footprint, proving, starting, syncing, table
+from bench import (
+    backlog,
+    draining,
+    evaluating,
+    footprint,
+    funnels,
+    growing,
+    many_policies,
+    proving,
+    starting,
+    syncing,
+    table,
+)
 from bench.ground import Ground, ground
 from bench.measuring import Row, expect
 
@@ -17,6 +29,10 @@ Bench = Callable[[Ground], Iterator[Row]]
 """Yields its rows as it has them; raises AssertionError when what was done is not what it should be."""
 
 BENCHES: dict[str, Bench] = {
+    "evaluating": evaluating.bench,
+    "funnels": funnels.bench,
+    "growing": growing.bench,
+    "many-policies": many_policies.bench,
     "sync": syncing.rate,
     "sync memory": syncing.memory,
     "start": starting.help_,

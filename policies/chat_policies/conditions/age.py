@@ -21,6 +21,8 @@ def newest_is_old(
     Said without max() and greatest(): with a NULL among their arguments SQLite's and PostgreSQL's differ.
     """
     columns = [chat.c[name] for name in names]
+    if len(columns) == 1:
+        return case((columns[0] <= now, columns[0] <= now - age))
     known = or_(*(column.is_not(None) for column in columns))
     past = (or_(column.is_(None), column <= now) for column in columns)
     old = (or_(column.is_(None), column <= now - age) for column in columns)
@@ -51,6 +53,10 @@ class Age(RootModel[Duration]):
         """See `newest_is_old`."""
         return newest_is_old(chat, self.facts, self.root, now)
 
+    def bound(self, chat: FromClause, now: datetime) -> ColumnElement[bool]:
+        """Without the look at dates in the future."""
+        return chat.c[self.facts[-1]] <= now - self.root
+
     def words(self) -> str:
         """`no message from the customer for 30 d or more`."""
         return self.phrase.format(durations.words(self.root))
@@ -65,6 +71,11 @@ class InactiveFor(Age):
 
     facts = MESSAGE_TIMES
     phrase = "no message either way for {}"
+
+    def bound(self, chat: FromClause, now: datetime) -> ColumnElement[bool]:
+        """None from the customer either: as `no_inbound_for`, but that none may be known."""
+        inbound = chat.c.last_inbound_at
+        return or_(inbound.is_(None), inbound <= now - self.root)
 
 
 class NoInboundFor(Age):

@@ -33,6 +33,10 @@ class Condition(Protocol):
         """The clause over the columns of `chat`, judged at `now`."""
         ...
 
+    def bound(self, chat: FromClause, now: datetime) -> ColumnElement[bool] | None:
+        """What holds wherever the clause is TRUE, and an index can serve; None: nothing."""
+        ...
+
     def words(self) -> str:
         """The condition in a reader's words, without phone numbers."""
         ...
@@ -42,7 +46,15 @@ class Condition(Protocol):
         ...
 
 
-class Timeless:
+class Unbounded:
+    """A condition that no index serves."""
+
+    def bound(self, chat: FromClause, now: datetime) -> ColumnElement[bool] | None:  # noqa: ARG002 - the protocol's shape
+        """None."""
+        return None
+
+
+class Timeless(Unbounded):
     """A condition that time does not turn."""
 
     def ripens(self, facts: Mapping[str, object]) -> list[datetime]:  # noqa: ARG002 - the protocol's shape

@@ -31,6 +31,10 @@ class Status(Choice[facts.Status]):
     facts = ("status",)
     phrase = "status"
 
+    def bound(self, chat: FromClause, now: datetime) -> ColumnElement[bool]:
+        """It is plain itself."""
+        return self.sql(chat, now)
+
 
 class WhatsappStatus(Choice[facts.WhatsappStatus]):
     """The state inside WhatsApp."""

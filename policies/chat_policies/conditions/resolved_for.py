@@ -21,3 +21,7 @@ class ResolvedFor(Age):
     def sql(self, chat: FromClause, now: datetime) -> ColumnElement[bool]:
         """FALSE in any other status, whatever its date."""
         return and_(chat.c.status == "resolved", newest_is_old(chat, _SINCE, self.root, now))
+
+    def bound(self, chat: FromClause, now: datetime) -> ColumnElement[bool]:
+        """The date with its status."""
+        return and_(chat.c.status == "resolved", Age.bound(self, chat, now))

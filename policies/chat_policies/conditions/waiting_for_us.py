@@ -7,11 +7,11 @@ from typing import ClassVar
 from pydantic import RootModel
 from sqlalchemy import ColumnElement, FromClause, and_, case, not_
 
-from chat_policies.conditions.base import FROZEN
+from chat_policies.conditions.base import FROZEN, Unbounded
 from chat_policies.facts import instants
 
 
-class WaitingForUs(RootModel[bool]):
+class WaitingForUs(Unbounded, RootModel[bool]):
     """The last inbound message is later than the last outbound one; unknown unless both are known and past."""
 
     model_config = FROZEN

@@ -9,7 +9,7 @@ from sqlalchemy import JSON, BigInteger, Boolean, Text, insert, select, true
 
 from chat_hygiene.store.tables import chats, devices
 from chat_hygiene.store.types import Instant
-from chat_policies import Clause, Policy, compile_policy, has_label, load
+from chat_policies import Clause, Compiler, Policy, has_label, load
 from chat_policies.facts import FACTS
 from integration.policies import oracle
 from integration.policies.profiles import cases
@@ -42,14 +42,9 @@ def connection(engine):
 
 
 def compiled(policy, keeps, chat=chats):
-    return compile_policy(
-        Policy.from_document(policy),
-        [Policy.from_document(keep) for keep in keeps],
-        chat,
-        now=NOW,
-        min_age=MIN_AGE,
-        devices=DEVICES,
-    )
+    keeping = [Policy.from_document(keep) for keep in keeps]
+    compiler = Compiler(keeping, chat, now=NOW, min_age=MIN_AGE, devices=DEVICES)
+    return compiler.policy(Policy.from_document(policy))
 
 
 def insert_chats(connection, inbox):

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Boolean, column, table
 
-from chat_policies import Policy, UnknownDeviceError, compile_policy, compile_request
+from chat_policies import Compiler, Policy, UnknownDeviceError
 from chat_policies.facts import FACTS
 from chat_policies.rules import Rules
 from unit.policies.documents import one
@@ -16,7 +16,11 @@ KEEP = Policy.from_document({"name": "keep-contracts", "action": "keep", "when":
 
 def compiled(policy, keeps=(), devices=None):
     now = datetime(2025, 1, 1, tzinfo=UTC)
-    return compile_policy(policy, keeps, CHAT, now=now, min_age=timedelta(days=7), devices=devices or {})
+    return compiler(keeps, devices or {}, now).policy(policy)
+
+
+def compiler(keeps, devices, now):
+    return Compiler(keeps, CHAT, now=now, min_age=timedelta(days=7), devices=devices)
 
 
 def test_every_clause_has_a_name_of_its_own():
@@ -34,7 +38,7 @@ def test_every_clause_has_a_name_of_its_own():
 
 
 def test_what_is_asked_for_by_name_has_to_be_there_and_not_kept_and_nothing_else():
-    rule = compile_request([KEEP], CHAT, now=datetime(2025, 1, 1, tzinfo=UTC), devices={})
+    rule = compiler([KEEP], {}, datetime(2025, 1, 1, tzinfo=UTC)).request()
     assert [(clause.name, clause.wanted) for clause in rule.clauses] == [
         ("scope.removed", True),
         ("scope.missing", True),

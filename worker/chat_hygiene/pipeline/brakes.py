@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_
+from sqlalchemy import ColumnElement
 
 from chat_hygiene.core.words import count
-from chat_hygiene.store.candidates import Load
+from chat_hygiene.store.loads import Load
 from chat_policies import Compiled, Policy
 
 
@@ -48,7 +48,17 @@ def population(compiled: Compiled) -> ColumnElement[bool]:
     scope = [
         each for each in compiled.clauses if each.name.startswith("scope.") and each.name != "scope.age_floor"
     ]
-    return and_(*(clause.holds() for clause in scope))
+    return Compiled(tuple(scope)).matches()
+
+
+def enough(policy: Policy, queued: int) -> int | None:
+    """The smallest population of a device by which so many a day trip no brake; None: they trip one by any."""
+    limits = policy.limits
+    if queued > limits.max_chats or not limits.max_share:
+        return None
+    # In whole numbers: it is the least of which the share, rounded up, is `queued`.
+    share, of = limits.max_share.as_integer_ratio()
+    return (queued - 1) * 100 * of // share + 1
 
 
 def judge(policy: Policy, load: Load) -> Trip | None:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from chat_hygiene.pipeline import brakes, rules
 from chat_hygiene.settings import Settings
 from chat_hygiene.store import candidates, devices, policies, versions
-from chat_hygiene.store.candidates import Load
+from chat_hygiene.store.loads import Load
 from chat_hygiene.store.records import Record
 from chat_hygiene.store.versions import Change
 from chat_policies import Policy, UnknownDeviceError, looser

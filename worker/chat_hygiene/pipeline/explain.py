@@ -1,10 +1,10 @@
 """Explain: why one chat goes, stays, or went, and where it stands. Reads only; the verdicts come from the clauses that decide."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.errors import UnreadablePolicyError
@@ -12,6 +12,7 @@ from chat_hygiene.core.states import OPEN_STATES, JobState
 from chat_hygiene.core.words import count
 from chat_hygiene.pipeline import judging, preview, rules
 from chat_hygiene.pipeline.judging import Ruling
+from chat_hygiene.pipeline.rules import Rules
 from chat_hygiene.settings import Settings
 from chat_hygiene.store import (
     audit,
@@ -31,7 +32,10 @@ from chat_hygiene.store.records import Record
 from chat_hygiene.store.switches import Stop
 from chat_hygiene.store.tables import chats as chat_rows
 from chat_hygiene.store.upcoming import Place
-from chat_policies import UnknownDeviceError, Verdict, ripening
+from chat_policies import Compiled, Look, UnknownDeviceError, Verdict, ripening
+
+_AT_ONCE = 25
+"""Policies in one statement: a database limits its columns and its parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +102,20 @@ def run(session: Session, refs: Sequence[str], settings: Settings, *, now: datet
     fresh = devices.fresh_ids(session, now=now, freshness=settings.freshness_seconds)
     deleting = [each for each in policies.load(session) if each.policy.action == "delete"]
     stop = switches.stopped(session)
+    try:
+        asked: Rules | str = Rules(session, settings)
+    except UnreadablePolicyError as error:
+        asked = str(error)
     reports = []
     for row in chats.find(session, refs):
         (device,) = devices.load(session, [row["device_id"]])
-        look = _Look(session, settings, now, device, row, stopped=stop is not None)
+        look = _Look(session, settings, asked, now, device, row, stopped=stop is not None)
         reports.append(
             Report(
                 chat=row,
                 device=device,
                 fresh=device.id in fresh,
-                policies=tuple(look.verdict(each) for each in deleting),
+                policies=look.verdicts(deleting),
                 jobs=look.jobs,
                 events=tuple(audit.find(session, chat_refs=[row["chat_ref"]])),
                 holds=look.holds,
@@ -124,72 +132,95 @@ class _Look:
         self,
         session: Session,
         settings: Settings,
+        asked: Rules | str,
         now: datetime,
         device: Device,
         row: Record,
         *,
         stopped: bool,
     ) -> None:
-        self._session, self._settings, self._now = session, settings, now
+        self._session, self._settings, self._asked, self._now = session, settings, asked, now
         self._device, self._row, self._stopped = device, row, stopped
         self.jobs = tuple(jobs.find(session, chat_refs=[row["chat_ref"]]))
         self.holds = tuple(holds.listing(session, now=now, chat_id=row["id"], ended=False))
         self._withheld = upcoming.withheld(session, row["id"])
         self._blocked = upcoming.blocked_by(session, device.device, row["chat_ref"])
+        self._this = chat_rows.c.id == row["id"]
+        lately_held = select(holds.lately_ended(chat_rows, now=now)).where(self._this)
+        self._lately_held: bool = session.execute(lately_held).scalar_one()
 
-    def verdict(self, stored: StoredPolicy) -> PolicyVerdict:
-        """What the policy says of the chat, and what became of it."""
-        try:
-            verdicts = self._ask(stored, self._now)
-        except (UnknownDeviceError, UnreadablePolicyError) as error:
-            return PolicyVerdict(stored, (), matches=False, eligible_at=None, problem=str(error))
+    def verdicts(self, wanted: Sequence[StoredPolicy]) -> tuple[PolicyVerdict, ...]:
+        """What each policy says of the chat, and what became of it."""
+        found: list[PolicyVerdict] = []
+        for start in range(0, len(wanted), _AT_ONCE):
+            some = wanted[start : start + _AT_ONCE]
+            found += map(self._verdict, some, self._ask(some, self._now))
+        return tuple(found)
+
+    def _verdict(self, stored: StoredPolicy, verdicts: tuple[Verdict, ...] | str) -> PolicyVerdict:
+        if isinstance(verdicts, str):
+            return PolicyVerdict(stored, (), matches=False, eligible_at=None, problem=verdicts)
         matching_now, policy = _all_hold(verdicts), stored.policy
-        queued, match, withheld = self._queued(stored), self._as_match(stored), self._withheld.get(stored.id)
-        fresh = rules.fresh_ids(self._session, self._settings, policy, now=self._now)
+        queued, withheld = self._queued(stored), self._withheld.get(stored.id)
+        fresh = rules.is_fresh(self._device, self._settings, policy, now=self._now)
         stays = None
         if matching_now and queued is None:
-            stays = preview.stays(match)
+            stays = preview.stays(self._as_match(stored))
             # Of what is withheld it is known what the last run was told; judging asks every chat of the policy.
             if stays is None and stored.enforces and withheld is None:
-                stays = self._next_run(stored, fresh)
+                stays = self._next_run(stored) if fresh or self._stopped else None
         return PolicyVerdict(
             stored,
             verdicts,
             matches=matching_now,
-            eligible_at=self._now if matching_now else self._eligible_at(stored),
-            fresh=self._device.id in fresh,
+            eligible_at=self._now if matching_now else self._eligible_at(stored, verdicts),
+            fresh=fresh,
             given_up=rules.given_up(self._device, policy, now=self._now),
             queued=queued,
             withheld=withheld,
             blocked_by=self._blocked.get(policy.name),
             stays=stays,
-            grace=max(policy.grace, holds.GRACE_AFTER) if match["lately_held"] else policy.grace,
+            grace=max(policy.grace, holds.GRACE_AFTER) if self._lately_held else policy.grace,
         )
 
-    def _ask(self, stored: StoredPolicy, at: datetime) -> tuple[Verdict, ...]:
-        compiled = rules.clauses(self._session, stored.policy, self._settings, now=at)
-        query = compiled.explain(chat_rows).where(chat_rows.c.id == self._row["id"])
-        return compiled.read_explain(self._session.execute(query).one())
+    def _ask(self, wanted: Sequence[StoredPolicy], at: datetime) -> list[tuple[Verdict, ...] | str]:
+        """Each policy's clauses at an instant, by one statement; or why it cannot be asked."""
+        asked, compiled = self._asked, list[Compiled | str]()
+        for stored in wanted:
+            try:
+                compiled.append(asked if isinstance(asked, str) else asked.clauses(stored.policy, now=at))
+            except UnknownDeviceError as error:
+                compiled.append(str(error))
+        look = Look(clause for each in compiled if not isinstance(each, str) for clause in each.clauses)
+        found = look.read(self._session.execute(look.select(chat_rows).where(self._this)).one())
+        return [
+            each if isinstance(each, str) else tuple(found[clause] for clause in each.clauses)
+            for each in compiled
+        ]
 
-    def _eligible_at(self, stored: StoredPolicy) -> datetime | None:
+    def _eligible_at(self, stored: StoredPolicy, verdicts: Sequence[Verdict]) -> datetime | None:
+        assert not isinstance(self._asked, str)  # noqa: S101 - there are verdicts
+        turns = ripening(stored.policy, self._asked.keeps, self._row, self._settings.min_age_seconds)
+        turns["hold"] = [hold["until"] for hold in self.holds if hold["until"] is not None]
+        coming = {name: [at for at in instants if at > self._now] for name, instants in turns.items()}
+        if not all(each.holds or coming.get(each.clause.name) for each in verdicts):
+            return None  # what keeps it is not turned by time
         # The same clauses, asked again at each instant at which one of them turns, or a hold ends.
-        keeps = policies.keeps(self._session)
-        turns = {*ripening(stored.policy, keeps, self._row, self._settings.min_age_seconds)}
-        turns |= {hold["until"] for hold in self.holds if hold["until"] is not None}
-        coming = (at for at in sorted(turns) if at > self._now)
-        return next((at for at in coming if _all_hold(self._ask(stored, at))), None)
+        for at in sorted({at for instants in coming.values() for at in instants}):
+            (then,) = self._ask([stored], at)
+            if not isinstance(then, str) and _all_hold(then):
+                return at
+        return None
 
-    def _next_run(self, stored: StoredPolicy, fresh: Collection[int]) -> str | None:
-        """Why a run would not queue this chat that nothing else keeps, if it came now; None: it would, or would sync first."""
+    def _next_run(self, stored: StoredPolicy) -> str | None:
+        """Why a run would not queue this chat that nothing else keeps, if it came now; None: it would."""
         if self._stopped:
             return "all deleting is stopped"
-        if self._device.id not in fresh:
-            return None
         compiled = rules.clauses(self._session, stored.policy, self._settings, now=self._now)
         wanted = and_(
             compiled.matches(),
             candidates.free(stored.id, stored.version, now=self._now),
-            chat_rows.c.device_id.in_(sorted(fresh)),
+            rules.fresh(self._session, self._settings, stored.policy, now=self._now).sql,
         )
         numbers = candidates.by_device(self._session, wanted)
         verdict = judging.run(
@@ -231,7 +262,7 @@ class _Look:
 
     def _as_match(self, stored: StoredPolicy) -> Record:
         free = candidates.free(stored.id, stored.version, now=self._now)
-        (row,) = matching.rows(self._session, chat_rows.c.id == self._row["id"], free=free, now=self._now)
+        (row,) = matching.rows(self._session, self._this, free=free, now=self._now)
         return row
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 
 from sqlalchemy.orm import Session
 
@@ -14,7 +15,7 @@ from chat_hygiene.pipeline import brakes
 from chat_hygiene.pipeline.brakes import Trip
 from chat_hygiene.pipeline.house import canary_of
 from chat_hygiene.settings import Settings
-from chat_hygiene.store import canaries, candidates
+from chat_hygiene.store import canaries, loads
 from chat_hygiene.store.canaries import Canary
 from chat_policies import Compiled, Policy
 
@@ -96,11 +97,12 @@ def trips(
     now: datetime,
 ) -> tuple[Trip, ...]:
     """The brakes alone."""
-    loads = candidates.loads(
+    found = loads.loads(
         session,
         wanted,
         brakes.population(compiled),
         policy_id=policy_id,
         day_start=brakes.local_day_start(policy, now),
+        enough=partial(brakes.enough, policy),
     )
-    return tuple(trip for load in loads if (trip := brakes.judge(policy, load)))
+    return tuple(trip for load in found if (trip := brakes.judge(policy, load)))

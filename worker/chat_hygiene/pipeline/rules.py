@@ -10,7 +10,31 @@ from chat_hygiene.store import devices, holds, policies
 from chat_hygiene.store.devices import Device
 from chat_hygiene.store.policies import ON_REQUEST
 from chat_hygiene.store.tables import chats
-from chat_policies import Clause, Compiled, Policy, compile_policy, compile_request
+from chat_policies import Clause, Compiled, Compiler, Policy
+
+
+class Rules:
+    """All that a policy's clauses stand on besides the policy, read once: for a look at many policies, or at many instants.
+
+    `keeps` stands in for the stored keep-policies, for a look at a document that is not stored yet.
+    """
+
+    def __init__(self, session: Session, settings: Settings, keeps: Sequence[Policy] | None = None) -> None:
+        self.keeps = policies.keeps(session) if keeps is None else keeps
+        self._devices, self._min_age = devices.names(session), settings.min_age_seconds
+        self._at: dict[datetime, tuple[Compiler, Clause]] = {}
+
+    def clauses(self, policy: Policy, *, now: datetime) -> Compiled:
+        """A policy's own clauses, the keep-policies' and the holds', over `store.tables.chats`.
+
+        Raises chat_policies.UnknownDeviceError when it, or a keep-policy, names a device that the account does not have.
+        """
+        if now not in self._at:
+            compiler = Compiler(self.keeps, chats, now=now, min_age=self._min_age, devices=self._devices)
+            self._at[now] = compiler, holds.clause(chats, now=now)
+        compiler, hold = self._at[now]
+        compiled = compiler.request() if policy is ON_REQUEST else compiler.policy(policy)
+        return compiled.with_clauses(hold)
 
 
 def clauses(
@@ -21,22 +45,8 @@ def clauses(
     now: datetime,
     keeps: Sequence[Policy] | None = None,
 ) -> Compiled:
-    """A policy's own clauses, the keep-policies' and the holds', over `store.tables.chats`.
-
-    `keeps` stands in for the stored keep-policies, for a look at a document that is not stored yet.
-
-    Raises chat_policies.UnknownDeviceError when it, or a keep-policy, names a device that the account does not have.
-    """
-    if keeps is None:
-        keeps = policies.keeps(session)
-    names = devices.names(session)
-    if policy is ON_REQUEST:
-        compiled = compile_request(keeps, chats, now=now, devices=names)
-    else:
-        compiled = compile_policy(
-            policy, keeps, chats, now=now, min_age=settings.min_age_seconds, devices=names
-        )
-    return compiled.with_clauses(holds.clause(chats, now=now))
+    """The clauses of one policy; see `Rules`."""
+    return Rules(session, settings, keeps).clauses(policy, now=now)
 
 
 def fresh(session: Session, settings: Settings, policy: Policy, *, now: datetime) -> Clause:
@@ -51,21 +61,24 @@ def fresh(session: Session, settings: Settings, policy: Policy, *, now: datetime
 
 
 def fresh_ids(session: Session, settings: Settings, policy: Policy, *, now: datetime) -> set[int]:
-    """Row ids of the devices whose data is fresh enough for this policy to delete by.
+    """Row ids of the devices whose data is fresh enough for this policy to delete by."""
+    return {each.id for each in devices.load(session) if is_fresh(each, settings, policy, now=now)}
+
+
+def is_fresh(device: Device, settings: Settings, policy: Policy, *, now: datetime) -> bool:
+    """Whether its data is fresh enough for this policy to delete by.
 
     The one exception to law 1: on a device that the policy no longer waits for, only the sync has to be fresh.
     """
 
-    def is_fresh(at: datetime | None) -> bool:
+    def recent(at: datetime | None) -> bool:
         return devices.is_fresh(at, now=now, freshness=settings.freshness_seconds)
 
-    return {
-        device.id
-        for device in devices.load(session)
-        if device.usable
-        and is_fresh(device.last_full_sync_at)
-        and (is_fresh(device.last_online_at) or given_up(device, policy, now=now))
-    }
+    return (
+        device.usable
+        and recent(device.last_full_sync_at)
+        and (recent(device.last_online_at) or given_up(device, policy, now=now))
+    )
 
 
 def given_up(device: Device, policy: Policy, *, now: datetime) -> bool:

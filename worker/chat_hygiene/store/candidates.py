@@ -1,7 +1,6 @@
 """Candidates of a policy: counting them, queueing a job for each, and what keeps a chat from a second job."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,24 +11,13 @@ from sqlalchemy.orm import Session
 from chat_hygiene.core.states import EFFECTIVE_STATES, HOLDING_STATES, JobState
 from chat_hygiene.store import holds
 from chat_hygiene.store.records import Record, fetch
-from chat_hygiene.store.tables import chats, devices, jobs, policy_runs
+from chat_hygiene.store.tables import chats, devices, jobs
 from chat_hygiene.store.types import Instant
 from chat_hygiene.store.withheld import OLDEST_FIRST, days_later
 from chat_policies import Clause, Compiled, Funnel
 
 FAILED_AGAIN_AFTER = timedelta(days=7)
 RESURRECTED_AGAIN_AFTER = timedelta(days=7)
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What a run wants to queue on one device, by its alias if it has one, and what it is judged against."""
-
-    device_id: int
-    device: str
-    population: int
-    today: int
-    wanted: int
 
 
 def free(policy_id: int, version: int, *, now: datetime) -> ColumnElement[bool]:
@@ -101,14 +89,15 @@ def queue(
     """
     at = literal(now, Instant())
     ends: ColumnElement[datetime] = literal(now + grace, Instant())
-    found = select(chats.c.id).where(condition).subquery("found")
     if per_day is not None:
         place = func.row_number().over(order_by=OLDEST_FIRST) - 1
         found = select(chats.c.id, place.label("place")).where(condition).subquery("found")
         days = days_later("days", now + grace, count(session, condition) // per_day + 1)
         ends = days.c.at
-    after_hold = literal(now + holds.GRACE_AFTER, Instant())
-    due = case((and_(ends < after_hold, holds.lately_ended(chats, now=now)), after_hold), else_=ends)
+    due = ends
+    if grace < holds.GRACE_AFTER:
+        after_hold = literal(now + holds.GRACE_AFTER, Instant())
+        due = case((and_(ends < after_hold, holds.lately_ended(chats, now=now)), after_hold), else_=ends)
     values: dict[str, ColumnElement[Any]] = {
         "chat_id": chats.c.id,
         "generation": chats.c.generation,
@@ -125,8 +114,11 @@ def queue(
         "not_before": due,
         "next_attempt_at": due,
     }
-    rows = select(*values.values()).join(found, found.c.id == chats.c.id)
-    if per_day is not None:
+    rows = select(*values.values())
+    if per_day is None:
+        rows = rows.where(condition)
+    else:
+        rows = rows.join(found, found.c.id == chats.c.id)
         rows = rows.join(days, days.c.key == found.c.place // per_day)
     # Two evaluators that insert in one order cannot deadlock.
     rows = rows.order_by(chats.c.id)
@@ -146,58 +138,6 @@ def by_device(session: Session, condition: ColumnElement[bool]) -> dict[int, int
     """How many chats of each device satisfy it, by the device's row id."""
     query = select(chats.c.device_id, func.count()).where(condition).group_by(chats.c.device_id)
     return dict(session.execute(query).all())
-
-
-def loads(
-    session: Session,
-    wanted: Mapping[int, int],
-    in_scope: ColumnElement[bool],
-    *,
-    policy_id: int,
-    day_start: datetime,
-) -> list[Load]:
-    """Per device that a run wants to queue on (row id to how many): the policy's population there, and what it queued earlier that day.
-
-    The population is what is in scope plus what the policy removed today, so that a day's own work does not shrink the
-    base of its share. Runs that somebody approved and cancelled jobs do not count.
-    """
-    effective = jobs.c.state.in_([state.value for state in EFFECTIVE_STATES])
-    earlier = {
-        row.device_id: row
-        for row in session.execute(
-            select(
-                jobs.c.device_id,
-                func.count().label("today"),
-                func.sum(case((effective, 1), else_=0)).label("removed"),
-            )
-            .join(policy_runs, policy_runs.c.id == jobs.c.run_id)
-            .where(
-                jobs.c.policy_id == policy_id,
-                jobs.c.queued_at >= literal(day_start, Instant()),
-                jobs.c.state != JobState.CANCELLED.value,
-                policy_runs.c.approved_by.is_(None),
-            )
-            .group_by(jobs.c.device_id)
-        )
-    }
-    population = by_device(session, and_(in_scope, chats.c.device_id.in_(list(wanted))))
-    names = {
-        row.id: row.alias or row.device
-        for row in session.execute(select(devices.c.id, devices.c.alias, devices.c.device))
-    }
-    found = []
-    for device_id, number in sorted(wanted.items()):
-        row = earlier.get(device_id)
-        found.append(
-            Load(
-                device_id=device_id,
-                device=names[device_id],
-                population=population.get(device_id, 0) + (row.removed if row else 0),
-                today=row.today if row else 0,
-                wanted=number,
-            )
-        )
-    return found
 
 
 def stopped_matching(

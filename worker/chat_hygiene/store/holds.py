@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import ColumnElement, FromClause, and_, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, FromClause, and_, case, exists, false, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import literal
-from sqlalchemy.sql.elements import Grouping
 
 from chat_hygiene.core.states import JobState
 from chat_hygiene.store.pseudonyms import mask_numbers
@@ -86,8 +85,11 @@ def _active(now: datetime) -> ColumnElement[bool]:
 
 def _covered(chat: FromClause, which: ColumnElement[bool]) -> ColumnElement[bool]:
     """Whether any of these holds covers the chat; never NULL."""
-    # One look into one index each: thousands of holds on single chats are not read for every chat.
-    return Grouping(or_(*(exists().where(way, which) for way in _ways(chat))))
+    # Whether there is one at all is looked at once, and not for every chat. Then one look into one index each: thousands of
+    # holds on single chats are not read for every chat.
+    # A case, because SQLite works out both sides of an AND.
+    some, covered = exists().where(which), or_(*(exists().where(way, which) for way in _ways(chat)))
+    return case((some, covered), else_=false())
 
 
 def _covers(chat: FromClause) -> ColumnElement[bool]:

@@ -4,10 +4,12 @@ One row is no policy that anybody wrote: `ON_REQUEST`, under which chats go that
 from the first such request on, for jobs and reports to name, and in no list of policies.
 """
 
+import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,7 +21,7 @@ from chat_hygiene.store.tables import policies, policy_versions
 from chat_policies import DeleteOptions, Policy
 from chat_policies.rules import Rules
 
-# Not validated: no document can have this name, nor an empty `when`, which `compile_policy` refuses.
+# Not validated: no document can have this name, nor an empty `when`, which a `Compiler` refuses.
 ON_REQUEST = Policy.model_construct(
     name="on request",
     mode="enforce",
@@ -127,10 +129,16 @@ def _policy(row: RowMapping) -> Policy:
     if name == ON_REQUEST.name:
         return ON_REQUEST
     try:
-        return Policy.from_document(row[policy_versions.c.document])
+        return _read_once(json.dumps(row[policy_versions.c.document], sort_keys=True))
     except ValidationError:
         keeps = row[policies.c.action] == "keep" and row[policies.c.state] == "active"
         raise UnreadablePolicyError(name, row[policies.c.version], keeps=keeps) from None
+
+
+@lru_cache(maxsize=1000)
+def _read_once(document: str) -> Policy:
+    """A policy is immutable, as its version is; each gate and each look would check it anew."""
+    return Policy.from_document(json.loads(document))
 
 
 def keeps(session: Session) -> list[Policy]:

@@ -22,6 +22,7 @@ from sqlalchemy import (
     insert,
     literal,
     select,
+    tuple_,
     update,
     values,
 )
@@ -130,8 +131,11 @@ def list_plan(
 
 def among(run_id: int, *, by: str | None) -> ColumnElement[bool]:
     """Chats in the life in which that run put them down: withheld `by`, or, with None, listed in its plan."""
-    wanted = run_candidates.c.withheld_by.is_not_distinct_from(by)
-    return exists().where(run_candidates.c.run_id == run_id, wanted, _SAME_LIFE)
+    lives = select(run_candidates.c.chat_id, run_candidates.c.generation).where(
+        run_candidates.c.run_id == run_id, run_candidates.c.withheld_by.is_not_distinct_from(by)
+    )
+    # As a list and not one by one: SQLite would ask it of every chat.
+    return tuple_(chats.c.id, chats.c.generation).in_(lives)
 
 
 def queued(run_id: int) -> ColumnElement[bool]:

@@ -45,6 +45,8 @@ devices = Table(
     Column("uncovered", Integer),
     UniqueConstraint("provider", "device"),
 )
+# Reports name a number by the provider's id: SQLite would read all chats for one of them.
+Index("ix_devices_device", devices.c.device)
 
 chats = Table(
     "chats",
@@ -94,10 +96,15 @@ Index(
     sqlite_where=text("hinted_at is not null"),
     postgresql_where=text("hinted_at is not null"),
 )
+_THERE = text("removed_at is null and missing_since is null")
 # How many chats a number has is counted within the index.
+Index("ix_chats_there", chats.c.device_id, sqlite_where=_THERE, postgresql_where=_THERE)
+# A policy reads those of its status, or whose customer has been silent for as long as it says, and not every chat.
 Index(
-    "ix_chats_there",
-    chats.c.device_id,
-    sqlite_where=text("removed_at is null and missing_since is null"),
-    postgresql_where=text("removed_at is null and missing_since is null"),
+    "ix_chats_status",
+    chats.c.status,
+    chats.c.status_updated_at,
+    sqlite_where=_THERE,
+    postgresql_where=_THERE,
 )
+Index("ix_chats_last_inbound_at", chats.c.last_inbound_at, sqlite_where=_THERE, postgresql_where=_THERE)

@@ -1,0 +1,135 @@
+"""A hundred policies: evaluating all of them beside one, and explaining one chat against all of them."""
+
+import os
+from collections.abc import Iterator
+
+import psutil
+from sqlalchemy import func, select
+
+from bench import deck
+from bench.ground import ENGINES, Ground
+from bench.measuring import Row, expect, medians, ms, seconds
+from bench.world import World, world
+from chat_hygiene.pipeline import evaluate, explain
+from chat_hygiene.store.engine import reading
+from chat_hygiene.store.tables import chats, jobs
+from integration.policies import oracle
+
+AGENTS, TEAMS = range(1, 21), range(1, 6)
+LOOK = 0.05
+"""Seconds that somebody waits for an explanation without noticing."""
+
+
+def bench(on: Ground) -> Iterator[Row]:
+    """Evaluating on PostgreSQL, or on both engines with the big sizes; explaining on both."""
+    for engine in ENGINES:
+        found = world(on, engine)
+        rules = {
+            found.store(f"agent-{agent}-team-{team}", _rule(agent, team)).policy.name: _rule(agent, team)
+            for agent in AGENTS
+            for team in TEAMS
+        }
+        yield from _explaining(found, engine, rules)
+        if on.large or engine == "postgresql":
+            yield from _evaluating(found, engine, list(rules))
+
+
+def _rule(agent: int, team: int) -> dict[str, object]:
+    """Each agent in each team has a policy of its own, so that all together match what the first run matches."""
+    when = deck.FIRST["when"] | {"agent": f"agent-{agent}", "department": f"team-{team}"}
+    return {**deck.FIRST, "when": when}
+
+
+def _evaluating(found: World, engine: str, names: list[str]) -> Iterator[Row]:
+    process = psutil.Process(os.getpid())
+    mine, everyone = len(found.matching(_rule(1, 1))), len(found.matching(deck.FIRST))
+    resident = []
+
+    def evaluated(name: str) -> int:
+        queued = evaluate.run(found.context, name, trigger="manual", slot=deck.NOW, now=deck.NOW).queued
+        resident.append(process.memory_info().rss)
+        return queued
+
+    def one() -> float:
+        found.forget()
+        return seconds(lambda: expect(evaluated(names[0]), mine, "queued by one"))
+
+    (before,) = medians(one)
+    found.forget()
+    begun = len(resident)
+    every = seconds(lambda: expect(sum(map(evaluated, names)), everyone, "queued by all"))
+    first, last = resident[begun], max(resident[begun:])
+    with reading(found.context.sessions) as session:
+        expect(session.scalar(select(func.count()).select_from(jobs)), everyone, "jobs")
+    (after,) = medians(one)
+    single = (before + after) / 2
+    counted = f"{len(names)} policies, {everyone:,} jobs of {found.size:,} chats, as the oracle says"
+    what = f"{len(names)} policies over {found.size:,} chats, {engine}"
+    yield Row(
+        f"evaluate {what}",
+        f"≤ {len(names)} × one",
+        every / single,
+        len(names),
+        ms(every),
+        ms(single),
+        counted,
+        note="whole runs; all of them once in a row, the one before and after",
+    )
+    yield Row(
+        f"memory of the process, {what}",
+        "≤ 1.1 × after the first",
+        last / first,
+        1.1,
+        f"{last / 1024**2:,.0f} MiB at most",
+        f"{first / 1024**2:,.0f} MiB",
+        counted,
+    )
+
+
+def _explaining(found: World, engine: str, rules: dict[str, dict[str, object]]) -> Iterator[Row]:
+    matched = found.matching(_rule(1, 1))[-1]
+    neither = next(number for number, card in enumerate(found.cards, 1) if card["status"] == "active")
+    for chat_id, what in (
+        (neither, "that none matches"),
+        (matched, "that one matches"),
+        (matched, "that one has queued"),
+    ):
+        if what == "that one has queued":
+            evaluate.run(found.context, "agent-1-team-1", trigger="manual", slot=deck.NOW, now=deck.NOW)
+        yield _explained(found, engine, rules, chat_id, what)
+
+
+def _explained(
+    found: World, engine: str, rules: dict[str, dict[str, object]], chat_id: int, what: str
+) -> Row:
+    settings, sessions = found.context.settings, found.context.sessions
+    row = select(chats).where(chats.c.id == chat_id)
+    with reading(sessions) as session:
+        ref = session.execute(row).mappings().one()["chat_ref"]
+    reports: list[explain.Report] = []
+
+    def product() -> float:
+        with reading(sessions) as session:
+            return seconds(lambda: reports.extend(explain.run(session, [ref], settings, now=deck.NOW)))
+
+    def look() -> float:
+        with reading(sessions) as session:
+            return seconds(lambda: expect(len(session.execute(row).all()), 1, "chats of that id"))
+
+    spent, bare = medians(product, look)
+    card = {"wid": None, "chat_ref": ref, **found.cards[(chat_id - 1) % deck.SIZE]}
+    wanted = {
+        name for name, rule in rules.items() if oracle.matches(rule, [], card, deck.NOW, deck.MIN_AGE, {})
+    }
+    for report in reports:
+        said = {each.stored.policy.name for each in report.policies if each.matches}
+        expect((len(report.policies), said), (len(rules), wanted), "what is said of the chat")
+    return Row(
+        f"explain a chat {what} against {len(rules)} policies, {found.size:,} chats, {engine}",
+        f"≤ {LOOK * 1000:.0f} ms (1 × is that)",
+        spent / LOOK,
+        1,
+        ms(spent),
+        f"{ms(bare)} for its row by its id",
+        f"{len(rules)} policies, each as the oracle says; matched by {len(wanted)}",
+    )

@@ -1,0 +1,161 @@
+"""What an evaluation and an explanation read: as much as they find, not every chat, and the same however many policies."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import event, insert
+
+from chat_hygiene import wiring
+from chat_hygiene.pipeline import evaluate, explain
+from chat_hygiene.settings import load_settings
+from chat_hygiene.store import upcoming, versions
+from chat_hygiene.store.tables import chats, devices
+from chat_policies import Policy
+from support.world import NOW
+
+CHATS, RIPE = 5_000, 10
+DAY = timedelta(days=1)
+# What a plan may not say: each chat is read.
+EVERY_CHAT = {"sqlite": ("SCAN chats", "SCAN c "), "postgresql": ("Seq Scan on chats",)}
+RULES = {
+    "resolved": {"resolved_for": "30d"},
+    "status": {"status": ["pending", "banned"]},
+    "quiet": {"no_inbound_for": "30d"},
+    "inactive": {"inactive_for": "30d"},
+}
+INDEXES = {
+    "resolved": "ix_chats_status",
+    "status": "ix_chats_status",
+    "quiet": "ix_chats_last_inbound_at",
+    "inactive": "ix_chats_last_inbound_at",
+}
+# SQLite reads all rather than sort what it finds there.
+SERVERS_ALONE = {"ix_chats_last_inbound_at"}
+
+
+@pytest.fixture
+def ledger(database_url):
+    keys = {"audit_key": "a" * 32, "pseudonym_key": "p" * 32}
+    settings = load_settings(database_url=database_url, actor="tester", canary_chats="off", **keys)
+    with wiring.open_ledger(settings, clock=lambda: NOW) as ledger:
+        with ledger.context.sessions.begin() as session:
+            seen = dict.fromkeys(("last_online_at", "last_full_sync_at"), NOW)
+            session.execute(
+                insert(devices).values(id=1, provider="test", device="d1", status="operative", **seen)
+            )
+            session.execute(insert(chats), [chat(number) for number in range(1, CHATS + 1)])
+        yield ledger
+
+
+def chat(number):
+    """Those that every rule matches are far apart; the others are young, and open."""
+    ripe = number % (CHATS // RIPE) == 0
+    times = ("status_updated_at", "last_message_at", "last_inbound_at", "last_outbound_at")
+    return {
+        "id": number,
+        "device_id": 1,
+        "wid": f"{number}@c.us",
+        "kind": "chat",
+        "status": ("pending" if number // (CHATS // RIPE) % 2 else "resolved") if ripe else "active",
+        "chat_ref": f"chat_{number:032d}",
+        "key_id": "1",
+        "chat_hint": "",
+        "synced_at": NOW,
+        **dict.fromkeys(times, NOW - (60 * DAY if ripe else 10 * DAY)),
+    }
+
+
+def store(ledger, name, when):
+    document = {
+        "name": name,
+        "mode": "enforce",
+        "schedule": "0 3 * * *",
+        "when": when,
+        "delete": {"from_whatsapp": True},
+        "limits": {"max_chats": 1000, "max_share": "100%"},
+    }
+    with ledger.context.sessions.begin() as session:
+        change = versions.Change("new", Policy.from_document(document), None, None)
+        versions.store(session, change, now=NOW, actor="tester")
+
+
+def analyse(engine):
+    """A server knows its tables; an SQLite file is planned for unseen."""
+    if engine.dialect.name == "postgresql":
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("analyze")
+
+
+@pytest.fixture
+def ran(ledger):
+    """The statements that the ledger sends, and their values."""
+    engine, found = ledger.context.sessions.kw["bind"], []
+    event.listen(engine, "before_cursor_execute", lambda *args: found.append((args[2], args[3])))
+    return found
+
+
+def plan(engine, sql, values):
+    words = "explain query plan " if engine.dialect.name == "sqlite" else "explain "
+    with engine.connect() as connection:
+        return [f"{row[-1]} " for row in connection.exec_driver_sql(words + sql, values)]
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_run_reads_the_chats_that_may_be_ripe_and_no_other(ledger, engine, ran, name):
+    store(ledger, name, RULES[name])
+    analyse(engine)
+    ran.clear()
+    report = evaluate.run(ledger.context, name, trigger="manual", slot=NOW, now=NOW)
+    assert report.queued == report.funnel.matched > 0
+    inserts = [each for each in ran if "INTO run_candidates" in each[0] or "INTO jobs" in each[0]]
+    assert len(inserts) == 2, "candidates are put down, then queued"
+    first, second = (plan(engine, *each) for each in inserts)
+    assert not reads_all(engine, second)
+    if engine.dialect.name == "postgresql" or INDEXES[name] not in SERVERS_ALONE:
+        assert not reads_all(engine, first)
+        assert any(INDEXES[name] in line for line in first)
+
+
+def test_a_brake_counts_a_population_no_further_than_it_has_to(ledger, ran):
+    store(ledger, "resolved", RULES["resolved"])
+    ran.clear()
+    report = evaluate.run(ledger.context, "resolved", trigger="manual", slot=NOW, now=NOW)
+    (look,) = [each for each in ran if "(SELECT chats.id AS id" in each[0]]
+    assert "LIMIT" in look[0]
+    assert report.queued in (look[1].values() if isinstance(look[1], dict) else look[1])
+
+
+def reads_all(engine, lines):
+    return [line for line in lines if any(every in line for every in EVERY_CHAT[engine.dialect.name])]
+
+
+def test_what_keeps_one_chat_back_is_found_without_reading_every_chat_or_job(ledger, engine, ran):
+    store(ledger, "resolved", {"resolved_for": "30d"})
+    evaluate.run(ledger.context, "resolved", trigger="manual", slot=NOW, now=NOW)
+    analyse(engine)
+    ran.clear()
+    with ledger.reading() as session:
+        queued = chat(CHATS)["chat_ref"]
+        assert upcoming.blocked_by(session, "d1", queued) == {"resolved": "offline"}
+    (look,) = (each for each in ran if "report_v1_upcoming" in each[0])
+    lines = plan(engine, *look)
+    assert not reads_all(engine, lines)
+    assert engine.dialect.name != "sqlite" or any(
+        "ix_jobs_chat_ref (chat_ref=? AND state=?)" in line for line in lines
+    )
+
+
+def test_an_explanation_asks_many_policies_by_as_many_statements_as_a_few(ledger, ran):
+    counts = []
+    for many in (2, 20):
+        for number in range(many):
+            store(
+                ledger, f"p{many}-{number}", {"resolved_for": f"{100 + number}d", "agent": f"agent-{number}"}
+            )
+        ran.clear()
+        with ledger.reading() as session:
+            (report,) = explain.run(session, [chat(1)["chat_ref"]], ledger.settings, now=NOW)
+        counts.append((len(report.policies), len(ran)))
+    (few, statements), (more, as_many) = counts
+    assert (few, more) == (2, 22)
+    assert as_many == statements, counts
