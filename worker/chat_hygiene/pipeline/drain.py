@@ -32,9 +32,9 @@ CONTENDED = timedelta(seconds=0.05)
 """Due jobs that another process holds just now are not asked for again without a pause."""
 STOP_LOOK = 0.5
 """Seconds between two looks at `stop`: a flag that another thread sets wakes no loop."""
-REST = 3
+REST = 5
 """Times as long as it looked around it leaves the jobs in flight alone: the more ended meanwhile, the more a look finds."""
-TOGETHER = 8
+TOGETHER = 16
 """Devices whose jobs are claimed in one transaction."""
 
 Progress = Callable[[int], None]
@@ -181,8 +181,6 @@ class _Drain:
                 self._start(self._probe(device.id))
             elif not prospect.budget_wait:
                 ready.append((prospect, room))
-        # Whoever takes from several devices' budgets in one transaction takes in one order.
-        ready.sort(key=lambda each: each[0].device.id)
         while ready and not over():
             changed = True
             lot, ready = ready[:TOGETHER], ready[TOGETHER:]
@@ -200,30 +198,27 @@ class _Drain:
         return PER_DEVICE - self._active[device_id]
 
     def _claim(self, lot: Sequence[tuple[Prospect, int]]) -> list[Job]:
-        context, found = self._context, list[Job]()
+        context = self._context
+        mine = {prospect.device.id: prospect.mine for prospect, _ in lot}
         with context.sessions.begin() as session:
-            for prospect, room in lot:
-                device_id = prospect.device.id
-                tokens = budgets.take(
-                    session,
-                    device_id,
-                    room * CALLS_PER_JOB,
-                    per_minute=context.settings.requests_per_minute,
-                    lot=CALLS_PER_JOB,
-                )
-                taken = jobs.claim(
-                    session,
-                    device_id,
-                    tokens // CALLS_PER_JOB,
-                    mine=prospect.mine,
-                    now=context.clock(),
-                    lease=context.settings.lease_seconds,
-                    owner=context.owner,
-                    actor=context.actor,
-                )
-                budgets.give_back(session, device_id, tokens - len(taken) * CALLS_PER_JOB)
-                found += taken
-        return found
+            tokens = budgets.take_all(
+                session,
+                {prospect.device.id: room * CALLS_PER_JOB for prospect, room in lot},
+                per_minute=context.settings.requests_per_minute,
+                lot=CALLS_PER_JOB,
+            )
+            taken = jobs.claim_all(
+                session,
+                [(each, count // CALLS_PER_JOB, mine[each]) for each, count in tokens.items() if count],
+                now=context.clock(),
+                lease=context.settings.lease_seconds,
+                owner=context.owner,
+                actor=context.actor,
+            )
+            used = Counter(job.device_id for job in taken)
+            for device_id, count in tokens.items():
+                budgets.give_back(session, device_id, count - used[device_id] * CALLS_PER_JOB)
+        return taken
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

@@ -5,7 +5,7 @@ a device that was never asked starts full. Time is the database's, so that machi
 bucket. Over any span of W seconds the grants stay within burst + per_minute / 60 · W.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -41,13 +41,14 @@ def _sqlite_now(_element: _DatabaseNow, _compiler: SQLCompiler, **_: Any) -> str
 
 # The clock is read outside of the locking select, so after a wait for the lock. The key is not locked:
 # an evaluation that inserts jobs of this device stands in nobody's way.
-_BUCKET = (
-    select(devices.c.tokens, devices.c.tokens_at)
-    .where(devices.c.id == bindparam("row"))
+_LOCKED = select(
+    select(devices.c.id, devices.c.tokens, devices.c.tokens_at)
+    .where(devices.c.id.in_(bindparam("devices", expanding=True)))
+    .order_by(devices.c.id)
     .with_for_update(key_share=True)
-    .cte("locked")
+    .cte("locked"),
+    _DatabaseNow().label("now"),
 )
-_LOCKED = select(_BUCKET, _DatabaseNow().label("now"))
 _SET = update(devices).where(devices.c.id == bindparam("row"))
 _BUCKETS = select(devices.c.id, devices.c.tokens, devices.c.tokens_at, _DatabaseNow().label("now"))
 _SOME_BUCKETS = _BUCKETS.where(devices.c.id.in_(bindparam("devices", expanding=True)))
@@ -55,13 +56,21 @@ _SOME_BUCKETS = _BUCKETS.where(devices.c.id.in_(bindparam("devices", expanding=T
 
 def take(session: Session, device_id: int, wanted: int, *, per_minute: int, lot: int = 1) -> int:
     """Takes up to `wanted` tokens, in whole lots of so many; returns how many it got, 0 when the bucket has no lot."""
-    tokens, tokens_at, now = session.execute(_LOCKED, {"row": device_id}).one()
-    seconds = _seconds(tokens_at, now)
-    granted, left = grant(tokens, seconds, wanted, per_minute, lot)
-    # A clock that was set back starts the bucket's time anew; else it would stay empty until the old time comes again.
-    if granted or (seconds is not None and seconds < 0):
-        session.execute(_SET, {"row": device_id, "tokens": left, "tokens_at": now})
-    return granted
+    return take_all(session, {device_id: wanted}, per_minute=per_minute, lot=lot)[device_id]
+
+
+def take_all(session: Session, wanted: Mapping[int, int], *, per_minute: int, lot: int = 1) -> dict[int, int]:
+    """The same from several devices' buckets, by row id."""
+    found, changed = {}, []
+    for device_id, tokens, tokens_at, now in session.execute(_LOCKED, {"devices": list(wanted)}):
+        seconds = _seconds(tokens_at, now)
+        found[device_id], left = grant(tokens, seconds, wanted[device_id], per_minute, lot)
+        # A clock that was set back starts the bucket's time anew; else it would stay empty until the old time comes again.
+        if found[device_id] or (seconds is not None and seconds < 0):
+            changed.append({"row": device_id, "tokens": left, "tokens_at": now})
+    if changed:
+        session.execute(_SET, changed)
+    return found
 
 
 def give_back(session: Session, device_id: int, tokens: int) -> None:

@@ -3,7 +3,7 @@
 States change only through `moves`.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -164,14 +164,29 @@ def claim(
     actor: str,
 ) -> list[Job]:
     """Leases up to `most` due jobs of one device that are not frozen, each with a new fence."""
-    if not most:
+    return claim_all(session, [(device_id, most, mine)], now=now, lease=lease, owner=owner, actor=actor)
+
+
+def claim_all(
+    session: Session,
+    wanted: Iterable[tuple[int, int, ColumnElement[bool]]],
+    *,
+    now: datetime,
+    lease: timedelta,
+    owner: str,
+    actor: str,
+) -> list[Job]:
+    """The same of several devices, each with how many at most and which."""
+    fences: dict[int, int] = {}
+    for device_id, most, mine in wanted:
+        due = select(jobs.c.id, jobs.c.fence).where(
+            jobs.c.device_id == device_id, _WORKABLE, jobs.c.next_attempt_at <= now, mine
+        )
+        # In the order of the index alone: a run queues all its jobs for one instant, and sorting those would read them all.
+        query = due.order_by(jobs.c.next_attempt_at).limit(most).with_for_update(skip_locked=True)
+        fences |= {row.id: row.fence for row in session.execute(query)}
+    if not fences:
         return []
-    due = select(jobs.c.id, jobs.c.fence).where(
-        jobs.c.device_id == device_id, _WORKABLE, jobs.c.next_attempt_at <= now, mine
-    )
-    # In the order of the index alone: a run queues all its jobs for one instant, and sorting those would read them all.
-    query = due.order_by(jobs.c.next_attempt_at).limit(most).with_for_update(skip_locked=True)
-    fences = {row.id: row.fence for row in session.execute(query)}
     leased = {"lease_owner": owner, "lease_until": now + lease}
     claims = [
         Move(job_id, JobEvent.CLAIM, values={**leased, "fence": fence + 1})
