@@ -221,10 +221,13 @@ def _failing_clauses(
     except UnreadablePolicyError:
         # A keep-policy: it may keep any of them.
         return found | dict.fromkeys(rest.values(), _Wait("unreadable policy", now + UNREADABLE))
-    for row in session.execute(compiled.explain(chat_rows).where(chat_rows.c.id.in_(list(rest)))):
-        failed = (each.clause.name for each in compiled.read_explain(row) if not each.holds)
+    query = compiled.explain(chat_rows).where(chat_rows.c.id.in_(list(rest)))
+    asked = {row.id: compiled.read_explain(row) for row in session.execute(query)}
+    for chat_id, job_id in rest.items():
+        # A chat that was not answered for is an error, and no delete.
+        failed = (each.clause.name for each in asked[chat_id] if not each.holds)
         if (clause := next(failed, None)) is not None:
-            found[rest[row.id]] = clause
+            found[job_id] = clause
     return found
 
 
