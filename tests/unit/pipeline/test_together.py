@@ -2,6 +2,7 @@ import asyncio
 import threading
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from chat_hygiene.pipeline.together import MOST, Together
 
@@ -44,6 +45,21 @@ def test_of_several_only_the_one_at_fault_is_told_of_its_error():
     found = asyncio.run(scenario())
     assert [each for each in found if not isinstance(each, ValueError)] == [0, 1, 2, 4, 5]
     assert stored == [0, 1, 2, 4, 5], "each once"
+
+
+def test_a_database_that_is_away_is_waited_for_once_and_not_by_each():
+    asked = []
+
+    def work(asks):
+        asked.append(asks)
+        raise OperationalError("SELECT 1", {}, OSError("away"))
+
+    async def scenario():
+        together = Together(work)
+        return await asyncio.gather(*(together.ask(number) for number in range(6)), return_exceptions=True)
+
+    assert [type(each) for each in asyncio.run(scenario())] == [OperationalError] * 6
+    assert len(asked) == 1
 
 
 def test_it_serves_again_after_a_failure():

@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+from sqlalchemy.exc import OperationalError
+
 Ask = TypeVar("Ask")
 Answer = TypeVar("Answer")
 
@@ -19,7 +21,8 @@ class Together(Generic[Ask, Answer]):
     """Does one kind of work for many. Use from one event loop.
 
     `work` gets what is asked for and gives the answers in the same order, in one transaction. When it raises, nothing of it
-    was stored, and each ask is tried alone: only the one at fault is told of the error.
+    was stored, and each ask is tried alone: only the one at fault is told of the error. That the database is away is told
+    to all at once: each alone would wait for it anew.
     """
 
     def __init__(self, work: Callable[[Sequence[Ask]], Sequence[Answer]]) -> None:
@@ -38,17 +41,21 @@ class Together(Generic[Ask, Answer]):
     async def _serve(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
-            if not await self._answer(batch) and len(batch) > 1:
+            if not await self._answer(batch):
                 for each in batch:
                     await self._answer([each])
 
     async def _answer(self, batch: Sequence[tuple[Ask, asyncio.Future[Answer]]]) -> bool:
+        """Whether each of them was told something."""
         try:
             answers = await asyncio.to_thread(self._work, [ask for ask, _ in batch])
         except Exception as error:  # noqa: BLE001 - whoever asked gets it
-            if len(batch) == 1 and not batch[0][1].done():
-                batch[0][1].set_exception(error)
-            return False
+            if len(batch) > 1 and not isinstance(error, OperationalError):
+                return False
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+            return True
         for (_, future), answer in zip(batch, answers, strict=True):
             if not future.done():
                 future.set_result(answer)
