@@ -33,10 +33,10 @@ docs: $(VENV)/.dev ## What is written from the code: docs/report-views.md and it
 screenshots: $(VENV)/.dev ## Every page in both themes, into docs/screenshots (needs Chromium)
 	@PYTHONPATH=tests $(BIN)/python tests/browser/screenshots.py docs/screenshots
 
-bench: $(VENV)/.bench ## Measurements, each beside a reference of the same run (none yet)
+bench: $(VENV)/.bench ## Measurements, each beside a reference of the same run; writes docs/benchmarks.md
 	@PYTHONPATH=tests $(BIN)/python -m bench --write docs/benchmarks.md
 
-bench-large: $(VENV)/.bench ## The same with the big sizes (none yet)
+bench-large: $(VENV)/.bench ## The same with the big sizes: an hour or more
 	@PYTHONPATH=tests $(BIN)/python -m bench --large --write docs/benchmarks.md
 
 chaos: $(VENV)/.dev ## A thousand kills on each engine and every fault there is; writes docs/chaos.md
