@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from bench import deck, rivals
 from bench.ground import ENGINES, Ground
 from bench.measuring import Row, expect, medians, ms, seconds
-from bench.world import World, world
+from bench.world import MILLION, World, world
 from chat_hygiene.pipeline import evaluate, rules
 from chat_hygiene.pipeline.evaluation import Evaluation
 from chat_hygiene.store import candidates, runs, withheld
@@ -106,11 +106,12 @@ def case_of(found: World, name: str, rule: Mapping[str, Any]) -> Case:
 
 
 def bench(on: Ground) -> Iterator[Row]:
-    """Both engines: 1 % match beside all three, 20 % beside the statement by hand."""
+    """Both engines: 1 % match beside all three, 20 % beside the statement by hand, with the big sizes of a million chats."""
     for engine in ENGINES:
         yield from _daily(case_of(world(on, engine), "daily", deck.DAILY), engine)
     for engine in ENGINES:
-        yield from _first(case_of(world(on, engine), "first", deck.FIRST), engine)
+        size = MILLION if on.large else MILLION // 10
+        yield from _first(case_of(world(on, engine, size), "first", deck.FIRST), engine)
 
 
 def _daily(each: Case, engine: str) -> Iterator[Row]:
@@ -131,18 +132,17 @@ def _daily(each: Case, engine: str) -> Iterator[Row]:
         chats = [dict(chat) for chat in sample]
         return seconds(lambda: expect(len(custodian.run(chats)), SAMPLE // 100, "passed")) * size / SAMPLE
 
-    product, hand, loop, c7n, whole = medians(
+    product, hand, loop, c7n = medians(
         lambda: each.timed(each.by_product),
         lambda: each.timed(each.by_hand),
         by_loop,
         by_custodian,
-        lambda: seconds(
-            lambda: evaluate.run(
-                found.context, each.stored.policy.name, trigger="manual", slot=deck.NOW, now=deck.NOW
-            )
-        ),
         between=found.forget,
     )
+    found.forget()
+    name = each.stored.policy.name
+    whole = seconds(lambda: evaluate.run(found.context, name, trigger="manual", slot=deck.NOW, now=deck.NOW))
+    each.queued()
     counted = f"{len(each.wanted):,} jobs of {size:,} chats, those of the oracle"
     what = f"evaluate {size:,} chats, 1 % match, {engine}"
     yield Row(
@@ -153,16 +153,17 @@ def _daily(each: Case, engine: str) -> Iterator[Row]:
         ms(product),
         ms(hand),
         counted,
-        note=f"candidates chosen and jobs inserted; the whole run with funnel, brakes and audit: {ms(whole)}",
+        note=f"candidates chosen and jobs inserted; a whole run, with funnel, brakes and audit, once: {ms(whole)}",
     )
     scaled = f"measured on {SAMPLE:,} chats and scaled"
     yield Row(
         what, "≥ 100 × faster than an ORM loop", loop / product, 100, ms(product), ms(loop), counted,
-        at_least=True, note=f"the loop {scaled}",
+        at_least=True, note=f"the loop {scaled}; the statement by hand is {loop / hand:,.0f} × faster",
     )  # fmt: skip
     yield Row(
         what, "≥ 20 × faster than Cloud Custodian's filters", c7n / product, 20, ms(product), ms(c7n), counted,
-        at_least=True, note=f"its filters alone, over dicts with datetimes, {scaled}",
+        at_least=True,
+        note=f"its filters alone, over dicts with datetimes, {scaled}; the statement by hand is {c7n / hand:,.0f} × faster",
     )  # fmt: skip
 
 
