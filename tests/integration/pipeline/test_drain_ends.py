@@ -42,13 +42,13 @@ def test_a_drain_that_waits_for_its_budget_notices_a_stop(queued):
 
 
 def test_what_is_claimed_while_the_stop_comes_is_worked_and_not_left_leased(queued, monkeypatch):
-    claim, over = jobs.claim, []
+    claim, over = jobs.claim_all, []
 
     def claims(*args, **kwargs):
         over.append(True)
         return claim(*args, **kwargs)
 
-    monkeypatch.setattr("chat_hygiene.store.jobs.claim", claims)
+    monkeypatch.setattr("chat_hygiene.store.jobs.claim_all", claims)
     assert drained(queued, stop=lambda: bool(over)) == drain.Report(drain.PER_DEVICE, more=True)
     assert queued.states() == {"deleted": drain.PER_DEVICE, "queued": 20 - drain.PER_DEVICE}
 

@@ -25,6 +25,8 @@ from chat_hygiene.store.jobs import Job
 
 PER_DEVICE = removal.SIDE_BY_SIDE + 4
 """Jobs that are claimed at once: a few wait for their calls, so that looking and claiming keep no connection idle."""
+AT_ONCE = 256
+"""Jobs that are claimed at once on all devices: more of them would let their reads grow too old to delete by."""
 STALLED = timedelta(minutes=5)
 """A device whose jobs are only handed back for so long is left to a later drain."""
 BUDGET_LOOK = timedelta(seconds=10)
@@ -181,6 +183,7 @@ class _Drain:
                 self._start(self._probe(device.id))
             elif not prospect.budget_wait:
                 ready.append((prospect, room))
+        ready = self._shared_out(ready)
         while ready and not over():
             changed = True
             lot, ready = ready[:TOGETHER], ready[TOGETHER:]
@@ -188,6 +191,18 @@ class _Drain:
                 self._active[job.device_id] += 1
                 self._start(self._work(job))
         return changed
+
+    def _shared_out(self, ready: list[tuple[Prospect, int]]) -> list[tuple[Prospect, int]]:
+        """What may be claimed of each in all, beginning with those that have the fewest in work."""
+        free = AT_ONCE - self._active.total()
+        found = []
+        for prospect, room in sorted(ready, key=lambda each: self._active[each[0].device.id]):
+            claimed = min(room, max(1, free // len(ready)))
+            if free < claimed:
+                break
+            free -= claimed
+            found.append((prospect, claimed))
+        return found
 
     def _room(self, prospect: Prospect, now: datetime) -> int:
         """How many more of a device's jobs may be taken up."""
