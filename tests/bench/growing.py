@@ -16,7 +16,7 @@ def bench(on: Ground) -> Iterator[Row]:
     small_size, large_size = LARGE_SIZES if on.large else SIZES
     ripe = small_size // deck.SIZE
     small, large = (
-        case_of(world(on, "postgresql", size, ripe=ripe), f"grown-{size}", deck.DAILY)
+        case_of(world(on, "postgresql", size, ripe=ripe), "grown", deck.DAILY)
         for size in (small_size, large_size)
     )
     expect(len(large.wanted), len(small.wanted), "matches in the larger world")
