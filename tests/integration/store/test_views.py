@@ -89,9 +89,7 @@ def test_a_long_audit_or_queue_is_not_read_in_full(sessions, query, index):
             # An empty table is read in full, or by whichever index comes first.
             session.execute(text("SET LOCAL enable_seqscan = off"))
             many = "FROM generate_series(1, 40) d"
-            session.execute(
-                text(f"INSERT INTO devices (id, provider, device) SELECT d, 'p', d {many}")
-            )
+            session.execute(text(f"INSERT INTO devices (id, provider, device) SELECT d, 'p', d {many}"))
             session.execute(
                 text(
                     "INSERT INTO chats (device_id, wid, chat_ref, key_id, chat_hint, synced_at, last_inbound_at)"
