@@ -42,21 +42,21 @@ _RESOLVED = {"status": "resolved", "unread": False, "labels": ["order"]}
 _KINDS = (
     Kind(100, (200, 700), _RESOLVED),
     Kind(1_900, (40, 170), _RESOLVED),
-    # What stays although it is old: each for a reason of its own.
-    Kind(100, (200, 700), _RESOLVED | {"labels": ["order", "vip"]}),
-    Kind(50, (200, 700), _RESOLVED | {"labels": ["legal"]}),
-    Kind(50, (40, 700), _RESOLVED | {"unread": True}),
-    Kind(50, (40, 700), _RESOLVED | {"unread": None}),
-    Kind(50, (200, 700), _RESOLVED | {"pinned": True}),
-    Kind(20, (200, 700), _RESOLVED | {"locked": True}),
-    Kind(80, (200, 700), _RESOLVED | {"kind": "group"}),
-    Kind(50, (200, 700), _RESOLVED | {"kind": None}),
+    # What stays although it is old, as many as go: each for a reason of its own.
+    Kind(30, (200, 700), _RESOLVED | {"labels": ["order", "vip"]}),
+    Kind(10, (200, 700), _RESOLVED | {"labels": ["legal"]}),
+    Kind(15, (40, 700), _RESOLVED | {"unread": True}),
+    Kind(10, (40, 700), _RESOLVED | {"unread": None}),
+    Kind(10, (200, 700), _RESOLVED | {"pinned": True}),
+    Kind(5, (200, 700), _RESOLVED | {"locked": True}),
+    Kind(15, (200, 700), _RESOLVED | {"kind": "group"}),
+    Kind(5, (200, 700), _RESOLVED | {"kind": None}),
     Kind(500, (40, 700), {"status": "active"}),
     Kind(50, (40, 700), {"status": None}),
     Kind(1_000, (200, 700), _RESOLVED | {"removed_at": 3, "removed_how": "deleted", "name": None}),
     Kind(100, (200, 700), _RESOLVED | {"missing_since": 5}),
     Kind(1_900, (8, 28), _RESOLVED),
-    Kind(4_000, (0, 28), {}),
+    Kind(4_350, (0, 28), {}),
 )
 
 

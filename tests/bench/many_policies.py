@@ -97,18 +97,15 @@ def _evaluating(found: World, engine: str) -> Iterator[Row]:
 def _explaining(found: World, engine: str, rules: dict[str, dict[str, object]]) -> Iterator[Row]:
     matched = found.matching(_rule(1, 1))[-1]
     neither = next(number for number, card in enumerate(found.cards, 1) if card["status"] == "active")
-    for chat_id, what in (
-        (neither, "that none matches"),
-        (matched, "that one matches"),
-        (matched, "that one has queued"),
-    ):
-        if what == "that one has queued":
-            evaluate.run(found.context, "agent-1-team-1", trigger="manual", slot=deck.NOW, now=deck.NOW)
-        yield _explained(found, engine, rules, chat_id, what)
+    yield _explained(found, engine, rules, neither, "that none matches")
+    judged = "brakes and canary are asked, which count all that its policy would queue"
+    yield _explained(found, engine, rules, matched, "that one matches and has not queued", judged)
+    evaluate.run(found.context, "agent-1-team-1", trigger="manual", slot=deck.NOW, now=deck.NOW)
+    yield _explained(found, engine, rules, matched, "that one has queued")
 
 
 def _explained(
-    found: World, engine: str, rules: dict[str, dict[str, object]], chat_id: int, what: str
+    found: World, engine: str, rules: dict[str, dict[str, object]], chat_id: int, what: str, note: str = ""
 ) -> Row:
     settings, sessions = found.context.settings, found.context.sessions
     row = select(chats).where(chats.c.id == chat_id)
@@ -140,4 +137,5 @@ def _explained(
         ms(spent),
         f"{ms(bare)} for its row by its id",
         f"{len(rules)} policies, each as the oracle says; matched by {len(wanted)}",
+        note=note,
     )
