@@ -3,6 +3,7 @@ import threading
 
 import pytest
 
+from chat_hygiene.core.errors import DatabaseError
 from chat_hygiene.pipeline.together import MOST, Together
 
 
@@ -44,6 +45,22 @@ def test_of_several_only_the_one_at_fault_is_told_of_its_error():
     found = asyncio.run(scenario())
     assert [each for each in found if not isinstance(each, ValueError)] == [0, 1, 2, 4, 5]
     assert stored == [0, 1, 2, 4, 5], "each once"
+
+
+def test_a_database_that_is_away_is_asked_once_for_all():
+    asked = []
+
+    def work(asks):
+        asked.append(list(asks))
+        raise DatabaseError("it is away")
+
+    async def scenario():
+        together = Together(work)
+        return await asyncio.gather(*(together.ask(number) for number in range(6)), return_exceptions=True)
+
+    found = asyncio.run(scenario())
+    assert [type(each) for each in found] == [DatabaseError] * 6
+    assert asked == [list(range(6))]
 
 
 def test_it_serves_again_after_a_failure():

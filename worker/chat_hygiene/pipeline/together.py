@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+from chat_hygiene.core.errors import DatabaseError
+
 Ask = TypeVar("Ask")
 Answer = TypeVar("Answer")
 
@@ -19,7 +21,7 @@ class Together(Generic[Ask, Answer]):
     """Does one kind of work for many. Use from one event loop.
 
     `work` gets what is asked for and gives the answers in the same order, in one transaction. When it raises, nothing of it
-    was stored, and each ask is tried alone: only the one at fault is told of the error.
+    was stored, and each ask is tried alone: only the one at fault is told of the error. That the database is away all are told.
     """
 
     def __init__(self, work: Callable[[Sequence[Ask]], Sequence[Answer]]) -> None:
@@ -38,18 +40,32 @@ class Together(Generic[Ask, Answer]):
     async def _serve(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
-            if not await self._answer(batch) and len(batch) > 1:
-                for each in batch:
-                    await self._answer([each])
+            try:
+                await self._answer(batch)
+            except DatabaseError as error:
+                # Nobody's fault: alone each would wait for the same database, one after the other.
+                _fail(batch, error)
+            except Exception as error:  # noqa: BLE001 - whoever asked gets it
+                if len(batch) == 1:
+                    _fail(batch, error)
+                else:
+                    await self._one_by_one(batch)
 
-    async def _answer(self, batch: Sequence[tuple[Ask, asyncio.Future[Answer]]]) -> bool:
-        try:
-            answers = await asyncio.to_thread(self._work, [ask for ask, _ in batch])
-        except Exception as error:  # noqa: BLE001 - whoever asked gets it
-            if len(batch) == 1 and not batch[0][1].done():
-                batch[0][1].set_exception(error)
-            return False
+    async def _one_by_one(self, batch: Sequence[tuple[Ask, asyncio.Future[Answer]]]) -> None:
+        for each in batch:
+            try:
+                await self._answer([each])
+            except Exception as error:  # noqa: BLE001 - whoever asked gets it
+                _fail([each], error)
+
+    async def _answer(self, batch: Sequence[tuple[Ask, asyncio.Future[Answer]]]) -> None:
+        answers = await asyncio.to_thread(self._work, [ask for ask, _ in batch])
         for (_, future), answer in zip(batch, answers, strict=True):
             if not future.done():
                 future.set_result(answer)
-        return True
+
+
+def _fail(batch: Sequence[tuple[Ask, asyncio.Future[Answer]]], error: Exception) -> None:
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(error)
