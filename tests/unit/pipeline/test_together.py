@@ -4,6 +4,7 @@ import threading
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from chat_hygiene.core.errors import DatabaseError
 from chat_hygiene.pipeline.together import MOST, Together
 
 
@@ -47,18 +48,21 @@ def test_of_several_only_the_one_at_fault_is_told_of_its_error():
     assert stored == [0, 1, 2, 4, 5], "each once"
 
 
-def test_a_database_that_is_away_is_waited_for_once_and_not_by_each():
+@pytest.mark.parametrize(
+    "error", [DatabaseError("it is away"), OperationalError("SELECT 1", {}, OSError("away"))]
+)
+def test_a_database_that_is_away_is_waited_for_once_and_not_by_each(error):
     asked = []
 
     def work(asks):
         asked.append(asks)
-        raise OperationalError("SELECT 1", {}, OSError("away"))
+        raise error
 
     async def scenario():
         together = Together(work)
         return await asyncio.gather(*(together.ask(number) for number in range(6)), return_exceptions=True)
 
-    assert [type(each) for each in asyncio.run(scenario())] == [OperationalError] * 6
+    assert asyncio.run(scenario()) == [error] * 6
     assert len(asked) == 1
 
 

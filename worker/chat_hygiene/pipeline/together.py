@@ -10,6 +10,8 @@ from typing import Generic, TypeVar
 
 from sqlalchemy.exc import OperationalError
 
+from chat_hygiene.core.errors import DatabaseError
+
 Ask = TypeVar("Ask")
 Answer = TypeVar("Answer")
 
@@ -50,7 +52,7 @@ class Together(Generic[Ask, Answer]):
         try:
             answers = await asyncio.to_thread(self._work, [ask for ask, _ in batch])
         except Exception as error:  # noqa: BLE001 - whoever asked gets it
-            if len(batch) > 1 and not isinstance(error, OperationalError):
+            if len(batch) > 1 and not isinstance(error, DatabaseError | OperationalError):
                 return False
             for _, future in batch:
                 if not future.done():
