@@ -72,7 +72,7 @@ def _may_force(stored: StoredPolicy) -> bool:
 
 
 def _remove(context: Context, session: Session, job_id: int, version: int, *, now: datetime) -> None:
-    lease = {"lease_owner": context.owner, "lease_until": now, "fence": jobs.c.fence + 1}
+    lease = {"lease_owner": context.owner, "lease_until": now}
     moves.move(session, job_id, JobEvent.CLAIM, now=now, actor=context.actor, values=lease)
     known = {"whatsapp_state": "unknown", "platform_state": "unreachable"}
     moves.move(

@@ -177,23 +177,20 @@ def claim_all(
     actor: str,
 ) -> list[Job]:
     """The same of several devices, each with how many at most and which."""
-    fences: dict[int, int] = {}
+    ids: list[int] = []
     for device_id, most, mine in wanted:
-        due = select(jobs.c.id, jobs.c.fence).where(
+        due = select(jobs.c.id).where(
             jobs.c.device_id == device_id, _WORKABLE, jobs.c.next_attempt_at <= now, mine
         )
         # In the order of the index alone: a run queues all its jobs for one instant, and sorting those would read them all.
         query = due.order_by(jobs.c.next_attempt_at).limit(most).with_for_update(skip_locked=True)
-        fences |= {row.id: row.fence for row in session.execute(query)}
-    if not fences:
+        ids += session.execute(query).scalars()
+    if not ids:
         return []
     leased = {"lease_owner": owner, "lease_until": now + lease}
-    claims = [
-        Move(job_id, JobEvent.CLAIM, values={**leased, "fence": fence + 1})
-        for job_id, fence in fences.items()
-    ]
+    claims = [Move(job_id, JobEvent.CLAIM, values=leased) for job_id in ids]
     moves.move_all(session, claims, now=now, actor=actor)
-    found = session.execute(_CLAIMED, {"ids": list(fences)}).mappings()
+    found = session.execute(_CLAIMED, {"ids": ids}).mappings()
     return [Job(**{**row, "intent": _intent(row)}) for row in found]
 
 

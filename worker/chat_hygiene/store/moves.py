@@ -56,7 +56,7 @@ _CHANGE = update(jobs).where(jobs.c.id == bindparam("job"))
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One job's next state. `values` are further columns of the job.
+    """One job's next state. `values` are further columns of the job; a claim's fence grows by itself.
 
     With a `fence` it is a holder's of a lease, and is left alone when the job is not its own any more.
     """
@@ -103,6 +103,8 @@ def move_all(session: Session, wanted: Sequence[Move], *, now: datetime, actor: 
         changes: dict[str, Any] = {"state": state.value, **asked.values}
         if state not in _LEASED:
             changes |= {"lease_owner": None, "lease_until": None}
+        if asked.event is JobEvent.CLAIM:
+            changes["fence"] = job.fence + 1
         changes["finished_at"] = now if state in _FINAL else None
         changed[tuple(sorted(changes))].append({"job": job.id, **changes})
         events.append(_told(job, asked, changes, state, now=now, actor=actor))
