@@ -8,7 +8,7 @@ from bench.measuring import Row, expect, medians, ms, seconds
 from chat_hygiene import wiring
 from chat_hygiene.store.engine import create_engine
 
-CHATS = 5_000
+CHATS = 10_000
 FEW, MANY = 10_000, 1_000_000
 PAGE = 1000
 """Chats a page, the most that the setting allows, and rows in a transaction of the bare upsert."""

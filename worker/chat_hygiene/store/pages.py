@@ -55,13 +55,12 @@ def store_page(
         seen.append(row.id)
     # A chat that was held before it was there keeps the name that the hold knows, made with an older key perhaps.
     held = holds.named(session, [ref for refs in unknown.values() for ref in refs[1:]])
-    new = [
-        _new_row(
-            many, account, newest[wid], pseudonyms.chosen(refs, named=held), read_at=read_at, sweep=sweep
-        )
-        for wid, refs in unknown.items()
-        if newest[wid].status != "removed"
-    ]
+    new, at = [], many.instant(read_at)
+    for wid, refs in unknown.items():
+        facts = newest[wid]
+        if facts.status != "removed":
+            named = pseudonyms.chosen(refs, named=held)
+            new.append((account.device_id, wid, *named, hint(wid), at, sweep, *_whole(many, facts)))
     many.change(changed)
     many.see(seen, sweep=sweep, read_at=read_at)
     many.insert(new)
@@ -87,18 +86,10 @@ def _known(
     return known, {wid: refs for wid, refs in unknown.items() if wid not in known}
 
 
-def _new_row(
-    many: Bulk,
-    account: Account,
-    facts: ChatFacts,
-    named: tuple[str, str],
-    *,
-    read_at: datetime,
-    sweep: int,
-) -> Values:
+def _whole(many: Bulk, facts: ChatFacts) -> Values:
+    """What a new row shows: no labels are none."""
     *values, labels = shown(facts)
-    row = many.form((*values, labels or ()))
-    return (account.device_id, facts.wid, *named, hint(facts.wid), many.instant(read_at), sweep, *row)
+    return many.form((*values, labels or ()))
 
 
 def _returned(
