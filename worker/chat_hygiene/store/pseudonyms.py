@@ -40,7 +40,7 @@ class Pseudonyms:
 
     def chosen(self, refs: Sequence[str], *, named: Collection[str] = ()) -> tuple[str, str]:
         """The same of a chat's `refs`; one of `named`, if an older key made that."""
-        which = next((place for place, ref in enumerate(refs) if ref in named), 0)
+        which = next((place for place, ref in enumerate(refs) if ref in named), 0) if named else 0
         return refs[which], self.ids[which]
 
     def refs(self, provider: str, device: str, wid: str) -> list[str]:
