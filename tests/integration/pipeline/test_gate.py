@@ -1,7 +1,6 @@
 """The gate and the fence: what stands between a claimed job and the one call that cannot be undone."""
 
 import json
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -209,7 +208,7 @@ def test_a_label_that_the_fresh_read_brings_keeps_its_chat(rig, claimed, clause)
     else:
         rig.apply(more="  - {name: keep-legal, action: keep, when: {labels: [legal]}}")
     now = context.clock()
-    facts = replace(matching(context, wid), labels=("legal",))
+    facts = matching(context, wid)._replace(labels=("legal",))
     assert judged(context, job, facts, read_at=now, now=now) == gate.Refusal(clause)
     assert rig.states() == {"cancelled": 1}
 
