@@ -65,7 +65,6 @@ def _audit(on: Ground, engine: str, events: int) -> Iterator[Row]:
         return taken
 
     sealing = seconds(partial(_seal_all, sessions, events))
-    yield _sealing(on, engine, events, events / sealing)
     with reading(sessions) as session:
         rows = [tuple(row) for row in session.execute(select(*columns(session)).order_by(audit_events.c.seq))]
         stored = list(session.execute(select(audit_seals.c.hash).order_by(audit_seals.c.position)).scalars())
@@ -83,6 +82,7 @@ def _audit(on: Ground, engine: str, events: int) -> Iterator[Row]:
         counted=f"{events:,} events proven, and hashed alike by both",
     )
     database.dispose()
+    yield _sealing(on, engine, events, events / sealing)
 
 
 def _seal_all(sessions: object, events: int) -> None:
