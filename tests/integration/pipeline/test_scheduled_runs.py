@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from chat_hygiene.core.errors import DatabaseError
 from chat_hygiene.pipeline import evaluate
-from chat_hygiene.store import candidates, runs
+from chat_hygiene.store import loads, runs
 from chat_hygiene.wiring.serving import Service
 from integration.pipeline.deciding import at_once, queued
 from support.timetable import HOUR, Timetable
@@ -113,7 +113,7 @@ def test_an_unexpected_error_ends_the_run_as_failed_and_leaves_nothing_of_it(tab
         raise IntegrityError("insert", {}, Exception("unique"))
 
     with monkeypatch.context() as patch:
-        patch.setattr(candidates, "loads", clash)
+        patch.setattr(loads, "loads", clash)
         report = table.evaluate(run_id)
     assert (report.state, report.reason) == ("failed", "error: IntegrityError")
     assert table.runs() == [("04 03:00", "failed", "error: IntegrityError")]
