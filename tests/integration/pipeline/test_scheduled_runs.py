@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from chat_hygiene.core.errors import DatabaseError
 from chat_hygiene.pipeline import evaluate
-from chat_hygiene.store import loads, runs
+from chat_hygiene.store import candidates, loads, runs
 from chat_hygiene.wiring.serving import Service
 from integration.pipeline.deciding import at_once, queued
 from support.timetable import HOUR, Timetable
