@@ -49,11 +49,13 @@ def serve() -> None:
     """Answers orders until there are no more."""
     import psycopg  # noqa: F401
 
-    import chat_hygiene.cli
     import chat_hygiene.pipeline.explain
     import chat_hygiene.store.schema
     import chat_hygiene.wiring.telling  # noqa: F401
+    from chat_hygiene.cli import verbs
 
+    for name in verbs.VERBS:
+        verbs.load(name)
     for line in sys.stdin:
         order = json.loads(line)
         child = os.fork()

@@ -8,9 +8,9 @@ from sqlalchemy import insert, select, text, update
 
 from chat_hygiene import wiring
 from chat_hygiene.pipeline import evaluate, tick
-from chat_hygiene.settings import load_settings
 from chat_hygiene.store.tables import chats, devices, policies, policy_versions
 from chat_policies import load
+from support.settled import settled
 
 MIDNIGHT = datetime(2026, 5, 4, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -26,7 +26,7 @@ class Timetable:
 
     @contextmanager
     def context(self):
-        settings = load_settings(
+        settings = settled(
             database_url=self.database_url,
             api_url="http://127.0.0.1:9/v1",
             api_token="t" * 32,

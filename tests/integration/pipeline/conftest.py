@@ -17,8 +17,8 @@ from chat_hygiene.providers import registry
 from chat_hygiene.providers.fake.records import api_time, chat_record, device_record
 from chat_hygiene.providers.fake.server import serve
 from chat_hygiene.providers.fake.world import World
-from chat_hygiene.settings import load_settings
 from chat_policies import load
+from support.settled import settled
 from support.timetable import Timetable
 
 DEVICE = "5f0c1d2e3a4b5c6d7e8f9a0b"
@@ -59,7 +59,7 @@ class Rig:
         return wid
 
     def settings(self):
-        return load_settings(
+        return settled(
             database_url=self.database_url,
             api_url=f"{self.url}/v1",
             api_token=self.world.token or "revoked",
