@@ -176,6 +176,9 @@ def serving(world: Outside):
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
+        # As many connections as a drain and a sync may open at once: by default all but five are left to knock again a
+        # second later, which is the deadline of a read in these tests.
+        request_queue_size = 128
 
         def handle_error(self, *args) -> None:
             """A caller that was killed resets its connections: nothing to tell."""
