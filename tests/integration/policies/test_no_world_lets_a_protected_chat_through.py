@@ -16,7 +16,7 @@ from chat_hygiene.settings import load_settings
 from integration.policies import living, naive, storing
 from integration.policies.stories import Story
 
-PARTS, WORLDS = 4, 130 * int(os.environ.get("STORIES", "1"))
+PARTS, WORLDS = 4, 175 * int(os.environ.get("STORIES", "1"))
 KEYS = {"audit_key": "a" * 32, "pseudonym_key": "p" * 32}
 OFTEN = {
     "run: queued": 15,
