@@ -112,10 +112,13 @@ class World:
 def outside(engine: Engine) -> Iterator[Callable[[str], object]]:
     """Runs statements outside of any transaction, on a connection that nobody gets afterwards."""
     connection = engine.raw_connection()
+    run = connection.cursor().execute
     try:
         if engine.dialect.name == "postgresql":
             connection.driver_connection.autocommit = True
-        yield connection.cursor().execute
+        else:
+            run("PRAGMA query_only = OFF")  # a reader may have left it
+        yield run
     finally:
         connection.invalidate()
 
