@@ -19,22 +19,9 @@ from chat_hygiene.store.pseudonyms import mask_numbers
 from chat_hygiene.store.tables import chats, devices, jobs
 from chat_hygiene.wiring.ledger import Ledger
 from chat_policies import load
+from support import inbox
 
-POLICIES = b"""
-version: 1
-defaults: {timezone: Europe/Madrid, schedule: "0 3 * * *"}
-policies:
-  - name: resolved-30d
-    mode: enforce
-    when: {resolved_for: 30d, no_inbound_for: 30d}
-    unless: {labels: [vip, legal], unread: true}
-    grace: none
-    delete: {from_whatsapp: true, force_local: true}
-    limits: {max_chats: 10000000, max_share: 100%, canary: off}
-  - name: keep-contracts
-    action: keep
-    when: {labels: [contract]}
-"""
+POLICIES = inbox.POLICIES.replace("max_chats: 1000", "max_chats: 10000000").encode()
 
 _RUN = """
 insert into policy_runs (id, policy_id, version, trigger, scheduled_for, started_at, finished_at, mode, state, queued, requested_by)
