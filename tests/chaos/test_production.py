@@ -59,7 +59,7 @@ def test_pool_children_and_whole_workers_are_killed(works, rng, size, judged):
 
 LOSSES = {
     "FLUSHALL": ("1", lambda redis: redis.flushall()),
-    "FLUSHALL, with the ticks of production": ("15", lambda redis: redis.flushall()),
+    "FLUSHALL, with the ticks of production": ("10", lambda redis: redis.flushall()),
     "killed and started again": ("1", lambda redis: redis.restart()),
     "frozen for a while": ("1", lambda redis: redis.freeze()),
 }

@@ -18,8 +18,8 @@ from chat_hygiene.settings import Settings, SettingsError, load_settings
 from chat_hygiene.wiring.health import QUEUES
 from chat_hygiene.wiring.serving import Service
 
-TICK = timedelta(seconds=float(os.environ.get("CHAT_HYGIENE_INTERNAL_TICK_SECONDS", "15")))
-"""Seconds between two looks at everything. Another value is for tests: alarms and documents speak of 15."""
+TICK = timedelta(seconds=float(os.environ.get("CHAT_HYGIENE_INTERNAL_TICK_SECONDS", "10")))
+"""Between two looks at everything: two of them repair what a lost broker forgot. Another value is for tests: documents say 10."""
 
 
 def configuration(settings: Settings) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def entries(tick: timedelta) -> dict[str, dict[str, Any]]:
         "tick": every(tick, "tick"),
         "reconcile": every(2 * tick, "reconcile"),
         "seal": every(2 * tick, "seal"),
-        "notify": every(4 * tick, "notify"),
+        "notify": every(6 * tick, "notify"),
         **{f"heartbeat-{queue}": every(2 * tick, "heartbeat", queue=queue) for queue in QUEUES},
     }
 
