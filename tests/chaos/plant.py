@@ -20,7 +20,7 @@ DELETE = ("-Q", "delete")
 OTHERS = ("-Q", "sync,evaluate,maintenance", "-c", "2")
 BEAT = ("beat",)
 NEXT_SLOT = 3
-"""Seconds between two slots that a scenario's end makes due."""
+"""Seconds without open work, although there should be some, before a scenario lets its next slot come."""
 
 
 class Plant(Scene):
@@ -42,6 +42,7 @@ class Plant(Scene):
         env = self.env | {"CHAT_HYGIENE_BROKER_URL": redis.url} | settings
         self._deployment = Deployment(env, self.engine, redis, world, folder)
         self.processes: list[tuple[tuple[str, ...], Process]] = []
+        self._idle_since: float | None = None
 
     def open(self) -> None:
         """Starts what production has, and waits until its workers are ready."""
@@ -95,26 +96,27 @@ class Plant(Scene):
     def deleted(self, more: int) -> None:
         """Waits until so many more DELETE calls were made."""
         goal = len(self.world.deletes()) + more
-        self.until(lambda: len(self.world.deletes()) >= goal, f"{more} more deletions")
+        self.until(lambda: len(self.world.deletes()) >= goal or self.next_slot(), f"{more} more deletions")
 
     def settle(self) -> float:
-        """Waits until all that has to go is gone and no job is open; the seconds it took.
-
-        What the syncs show only after a slot's run goes with the next slot, which comes as soon as nothing is open.
-        """
-        slot = time.monotonic()
+        """Waits until all that has to go is gone and no job is open; the seconds it took."""
 
         def done() -> bool:
-            nonlocal slot
             self.requeue()
-            if self.unfinished():
-                return False
-            if self.doomed() and time.monotonic() - slot > NEXT_SLOT:
-                slot = time.monotonic()
-                self.make_due()
-            return not self.doomed()
+            self.next_slot()
+            return not self.unfinished() and not self.doomed()
 
         return self.until(done, "the end of all work")
+
+    def next_slot(self) -> None:
+        """Lets the next slot come as soon as nothing is open: what the syncs show only after a slot's run goes with that one."""
+        if self.unfinished() or not self.doomed():
+            self._idle_since = None
+        elif self._idle_since is None:
+            self._idle_since = time.monotonic()
+        elif time.monotonic() - self._idle_since > NEXT_SLOT:
+            self._idle_since = None
+            self.make_due()
 
     def close(self) -> None:
         """Ends every process, the frozen ones too."""

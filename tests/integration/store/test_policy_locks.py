@@ -52,7 +52,7 @@ def test_an_outcome_waits_for_nobody_who_holds_its_policy(sessions, stored, hold
     with sessions.begin() as held, sessions.begin() as session:
         HOLDERS[holder](held, stored)
         session.execute(text("set local lock_timeout = '1s'"))
-        daily.count(session, NOW.date(), stored.id, 1, "deleted")
+        daily.count(session, NOW.date(), [(stored.id, 1, "deleted")])
 
 
 @pytest.mark.parametrize("holder", ["an evaluation", "a change"])

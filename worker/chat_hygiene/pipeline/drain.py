@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement
 from chat_hygiene.pipeline import outlook, reconcile, removal
 from chat_hygiene.pipeline.calls import Calls, admitted, clocks_apart
 from chat_hygiene.pipeline.context import Context
+from chat_hygiene.pipeline.lines import SIDE_BY_SIDE
 from chat_hygiene.pipeline.outlook import Outlook, Prospect
 from chat_hygiene.pipeline.pacing import CALLS_PER_JOB, Pacer
 from chat_hygiene.providers.base import Deleter, Reader
@@ -23,8 +24,8 @@ from chat_hygiene.settings import MAX_READ_AGE
 from chat_hygiene.store import budgets, jobs
 from chat_hygiene.store.jobs import Job
 
-PER_DEVICE = removal.SIDE_BY_SIDE + 4
-"""Jobs that are claimed at once: a few wait for their calls, so that looking and claiming keep no connection idle."""
+PER_DEVICE = SIDE_BY_SIDE + 6
+"""Jobs that are claimed at once: a few more than can call, so that looking, claiming and the gate keep no connection idle."""
 AT_ONCE = 256
 """Jobs that are claimed at once on all devices: more of them would let their reads grow too old to delete by."""
 STALLED = timedelta(minutes=5)

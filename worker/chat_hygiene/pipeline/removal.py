@@ -35,6 +35,7 @@ from chat_hygiene.core.states import JobEvent
 from chat_hygiene.pipeline import gate
 from chat_hygiene.pipeline.calls import Answered, Calls, DeviceFaultError, UnreadableError
 from chat_hygiene.pipeline.context import Context
+from chat_hygiene.pipeline.lines import Lines
 from chat_hygiene.pipeline.together import Together
 from chat_hygiene.settings import JOB_DEADLINE, MAX_ATTEMPTS, MAX_READ_AGE
 from chat_hygiene.store import debts, devices, jobs, moves, policies
@@ -54,10 +55,6 @@ _TOLD = {
 """What the log says of a move; a job that is only handed back is no news."""
 
 
-SIDE_BY_SIDE = 8
-"""Jobs of a device that make calls; as many as its client has connections."""
-
-
 class Removals:
     """What the removals of one drain share: the calls, and the transactions of those that store something at the same time."""
 
@@ -65,19 +62,19 @@ class Removals:
         self.context, self.calls = context, calls
         self.gate = Together(self._pass)
         self.moves = Together(self._move)
-        self._lines = defaultdict[int, asyncio.Semaphore](lambda: asyncio.Semaphore(SIDE_BY_SIDE))
+        self._lines = defaultdict[int, Lines](Lines)
         self._calling: set[int] = set()
 
-    async def enter(self, job: Job) -> None:
-        """Waits until one more job of its device may make calls."""
-        await self._lines[job.device_id].acquire()
+    async def enter(self, job: Job, *, pressed: bool = False) -> None:
+        """Waits until one more job of its device may make calls; `pressed`: before those that have not read yet."""
+        await self._lines[job.device_id].take(pressed=pressed)
         self._calling.add(job.id)
 
     def leave(self, job: Job) -> None:
         """The job makes no call any more. May be said twice."""
         if job.id in self._calling:
             self._calling.remove(job.id)
-            self._lines[job.device_id].release()
+            self._lines[job.device_id].give_back()
 
     def _pass(self, asks: Sequence[gate.Ask]) -> list[gate.Pass | gate.Refusal]:
         return gate.run(self.context, asks, now=self.context.clock())
@@ -136,11 +133,14 @@ async def _remove(shared: Removals, job: Job) -> bool:
         raise DeviceFaultError("an earlier call may still be at work", until)
     # Drain asks before it claims, but its first answer may be this very read.
     calls.check_clocks()
+    # While the gate decides, another one calls.
+    shared.leave(job)
     verdict = await shared.gate.ask(gate.Ask(job, facts, read_at))
     if isinstance(verdict, gate.Refusal):
         if not verdict.waits:
             _tell(job, "cancelled" if verdict.clause else "taken over", {"clause": verdict.clause})
         return not verdict.waits
+    await shared.enter(job, pressed=True)
     return await _call(shared, job, verdict, not_after=read_at + MAX_READ_AGE)
 
 

@@ -6,12 +6,12 @@ owed any more; a new generation when it comes back.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
     and_,
     bindparam,
@@ -101,16 +101,25 @@ def _vanished(likely: str) -> str:
 _ERASED = (
     update(chats)
     .where(chats.c.id == bindparam("chat"))
-    .values(removed_last_message_at=chats.c.last_message_at, name=null())
+    .values(
+        removed_at=bindparam("at", type_=chats.c.removed_at.type),
+        removed_how=bindparam("how"),
+        removed_last_message_at=chats.c.last_message_at,
+        name=null(),
+        wid=case((bindparam("owed", type_=Boolean()), chats.c.wid)),
+    )
 )
 
 
-def erase(session: Session, chat_id: int, *, now: datetime, how: str, owed: bool) -> None:
-    """After an outcome: what identifies the person goes, except the wid while the removal is still owed."""
-    values: dict[str, Any] = {"removed_at": now, "removed_how": how}
-    if not owed:
-        values["wid"] = None
-    session.execute(_ERASED, {"chat": chat_id, **values})
+def erase(session: Session, gone: Iterable[tuple[int, str, bool]], *, now: datetime) -> None:
+    """After outcomes, each a chat, how it went and whether that is still owed: what identifies the people goes.
+
+    A wid stays while the removal is owed.
+    """
+    # By id, as a sync locks them.
+    rows = [{"chat": chat_id, "how": how, "owed": owed, "at": now} for chat_id, how, owed in sorted(gone)]
+    if rows:
+        session.execute(_ERASED, rows)
 
 
 def find(session: Session, refs: Sequence[str], *, wid: str | None = None) -> list[Record]:

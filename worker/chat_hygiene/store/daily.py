@@ -1,5 +1,7 @@
 """The rollup that dashboards read instead of counting jobs. Days are UTC."""
 
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from datetime import date
 from functools import cache
 from typing import Any
@@ -14,17 +16,26 @@ from chat_hygiene.store.tables import daily_counts, devices, policies
 OUTCOMES = ("deleted", "removed_locally", "already_gone", "failed")
 
 
-def count(session: Session, day: date, policy_id: int, device_id: int, state: str) -> None:
-    """Adds one to the day's column named `state` (deleted, removed_locally, already_gone or failed)."""
-    row = {"day": day, "policy_id": policy_id, "device_id": device_id, state: 1}
-    session.execute(_counting(session.get_bind().dialect.name, state), row)
+def count(session: Session, day: date, ended: Iterable[tuple[int, int, str]]) -> None:
+    """Adds what ended to the day's columns: each a policy, a device, and one of `OUTCOMES`."""
+    counts: dict[tuple[int, int], Counter[str]] = defaultdict(Counter)
+    for policy_id, device_id, outcome in ended:
+        counts[policy_id, device_id][outcome] += 1
+    # In one order, so that two that count at once do not wait for each other.
+    rows = [
+        {"day": day, "policy_id": policy_id, "device_id": device_id, **{each: of[each] for each in OUTCOMES}}
+        for (policy_id, device_id), of in sorted(counts.items())
+    ]
+    if rows:
+        session.execute(_counting(session.get_bind().dialect.name), rows)
 
 
 @cache
-def _counting(dialect: str, state: str) -> Any:  # noqa: ANN401 - an insert of either dialect
-    insert = (postgresql if dialect == "postgresql" else sqlite).insert
-    return insert(daily_counts).on_conflict_do_update(
-        index_elements=["day", "policy_id", "device_id"], set_={state: daily_counts.c[state] + 1}
+def _counting(dialect: str) -> Any:  # noqa: ANN401 - an insert of either dialect
+    more = (postgresql if dialect == "postgresql" else sqlite).insert(daily_counts)
+    return more.on_conflict_do_update(
+        index_elements=["day", "policy_id", "device_id"],
+        set_={each: daily_counts.c[each] + more.excluded[each] for each in OUTCOMES},
     )
 
 

@@ -30,6 +30,10 @@ _LAST_MESSAGE_AT = case(
     (chats.c.removed_at.is_not(None), chats.c.removed_last_message_at), else_=chats.c.resurrected_at
 )
 # Built once: every outcome asks.
+_STANDING = select(jobs.c.chat_id, jobs.c.debt_state).where(
+    jobs.c.chat_id.in_(bindparam("chats", expanding=True)),
+    jobs.c.debt_state.in_([state.value for state in MOVES[DebtState.SETTLED]]),
+)
 _CHAT = select(chats.c.id).where(chats.c.id == bindparam("chat")).with_for_update()
 _OWED_JOBS = (
     select(
@@ -117,6 +121,14 @@ def close(
 def superseded(session: Session, chat_id: int, *, now: datetime, actor: str) -> None:
     """The chat came back with a newer message: what was owed of its earlier life is moot."""
     close(session, chat_id, DebtState.SUPERSEDED, now=now, actor=actor)
+
+
+def standing(session: Session, chat_ids: Collection[int]) -> dict[int, set[DebtState]]:
+    """By chat that has any: the states of its debts that can still be closed."""
+    found: dict[int, set[DebtState]] = {}
+    for chat_id, state in session.execute(_STANDING, {"chats": list(chat_ids)}):
+        found.setdefault(chat_id, set()).add(DebtState(state))
+    return found
 
 
 def owed(session: Session, chat_id: int) -> bool:

@@ -53,6 +53,9 @@ _JOBS = (
 )
 _CHANGE = update(jobs).where(jobs.c.id == bindparam("job"))
 
+_Done = tuple[Row[Any], dict[str, Any], JobState]
+"""A job as it was, its changes, and the state that it is in now."""
+
 
 @dataclass(frozen=True, slots=True)
 class Move:
@@ -93,7 +96,7 @@ def move_all(session: Session, wanted: Sequence[Move], *, now: datetime, actor: 
     """
     by_id = {each.job_id: each for each in wanted}
     changed: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
-    events, done = [], []
+    events, done = [], list[_Done]()
     for job in session.execute(_JOBS, {"ids": list(by_id)}).all():
         asked = by_id.pop(job.id)
         fence = asked.fence
@@ -113,8 +116,7 @@ def move_all(session: Session, wanted: Sequence[Move], *, now: datetime, actor: 
         raise LookupError(f"no such jobs: {sorted(by_id)}")
     for rows in changed.values():
         session.execute(_CHANGE, rows)
-    for job, changes, state in done:
-        _conclude(session, job, changes, state, now=now, actor=actor)
+    _conclude(session, done, now=now, actor=actor)
     audit.append_all(session, events)
     for job, changes, state in done:
         if state in EFFECTIVE_STATES and job.policy == ON_REQUEST.name:
@@ -150,17 +152,19 @@ def _told(
     )
 
 
-def _conclude(
-    session: Session, job: Row[Any], changes: Mapping[str, Any], state: JobState, *, now: datetime, actor: str
-) -> None:
-    """What a final state brings with it."""
-    if state in EFFECTIVE_STATES:
+def _conclude(session: Session, done: Sequence[_Done], *, now: datetime, actor: str) -> None:
+    """What final states bring with them."""
+    gone = [(job, changes, state) for job, changes, state in done if state in EFFECTIVE_STATES]
+    standing = debts.standing(session, [job.chat_id for job, _, _ in gone]) if gone else {}
+    erased = []
+    for job, changes, state in gone:
         reached = changes.get("whatsapp_state") if state is JobState.DELETED else None
-        if proved := reached in PROOFS:
+        left = standing.get(job.chat_id, set())
+        if (proved := reached in PROOFS) and left:
             # WhatsApp removed the whole chat: what earlier removals of it left there went with it.
             known = {"whatsapp_state": reached, "detail": {"by_job": job.id}}
             debts.close(session, job.chat_id, DebtState.SETTLED, now=now, actor=actor, **known)
-        owed = not proved and debts.owed(session, job.chat_id)
-        chats.erase(session, job.chat_id, now=now, how=state.value, owed=owed)
-    if state in _COUNTED:
-        daily.count(session, now.date(), job.policy_id, job.device_id, _COUNTED[state])
+        erased.append((job.chat_id, state.value, not proved and DebtState.OPEN in left))
+    chats.erase(session, erased, now=now)
+    ended = [(job.policy_id, job.device_id, _COUNTED[state]) for job, _, state in done if state in _COUNTED]
+    daily.count(session, now.date(), ended)
