@@ -83,7 +83,7 @@ def _paced(on: Ground, engine: str, numbers: int, rate: int, bare: float) -> Row
 
 def unpaced(on: Ground) -> Iterator[Row]:
     """One process, and a budget that is never short, beside a bare httpx loop of the same calls side by side."""
-    for numbers, each in ((1, 60), (20, 10)):
+    for numbers, each in ((1, 100), (20, 25)):
         for engine in ENGINES:
             yield _unpaced(on, engine, numbers, each)
 

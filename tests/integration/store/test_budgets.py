@@ -31,7 +31,8 @@ def take(sessions, device, wanted, per_minute=SLOW):
 
 def wait_for(sessions, device, wanted):
     with reading(sessions) as session:
-        return budgets.waits(session, [device], wanted, per_minute=SLOW)[device]
+        tokens = budgets.available(session, [device], per_minute=SLOW)[device]
+    return budgets.wait(tokens, wanted, per_minute=SLOW)
 
 
 def test_a_full_bucket_gives_what_is_asked_and_no_more_than_it_holds(sessions, device):

@@ -182,8 +182,8 @@ class _Drain:
                 changed = True
                 self._probing.add(device.id)
                 self._start(self._probe(device.id))
-            elif not prospect.budget_wait:
-                ready.append((prospect, room))
+            elif prospect.affords:
+                ready.append((prospect, min(room, prospect.affords)))
         ready = self._shared_out(ready)
         while ready and not over():
             changed = True
@@ -194,11 +194,15 @@ class _Drain:
         return changed
 
     def _shared_out(self, ready: list[tuple[Prospect, int]]) -> list[tuple[Prospect, int]]:
-        """What may be claimed of each in all, beginning with those that have the fewest in work."""
+        """What may be claimed of each in all, beginning with those that have the fewest in work.
+
+        Each gets the same, and what some have no use for goes to those that have.
+        """
         free = AT_ONCE - self._active.total()
         found = []
-        for prospect, room in sorted(ready, key=lambda each: self._active[each[0].device.id]):
-            claimed = min(room, max(1, free // len(ready)))
+        order = sorted(ready, key=lambda each: (self._active[each[0].device.id], each[1]))
+        for others, (prospect, wanted) in zip(range(len(order), 0, -1), order, strict=True):
+            claimed = min(wanted, max(1, free // others))
             if free < claimed:
                 break
             free -= claimed

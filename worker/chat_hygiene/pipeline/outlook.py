@@ -23,12 +23,14 @@ class Prospect:
     Attributes:
         mine: which of its jobs.
         at: when the first of them is due and the device neither paused nor behind an open breaker.
-        budget_wait: how long until its request budget holds one job's calls.
+        affords: of how many jobs its request budget holds the calls.
+        budget_wait: how long until it holds those of one.
     """
 
     device: Device
     mine: ColumnElement[bool]
     at: datetime
+    affords: int
     budget_wait: timedelta
 
 
@@ -54,12 +56,8 @@ def look(context: Context, *, mine: ColumnElement[bool]) -> Outlook:
     now = context.clock()
     with reading(context.sessions) as session:
         found = list(_workable(session, mine, now=now))
-        waits = budgets.waits(
-            session,
-            [device.id for device, _, _ in found],
-            CALLS_PER_JOB,
-            per_minute=context.settings.requests_per_minute,
-        )
+        per_minute = context.settings.requests_per_minute
+        tokens = budgets.available(session, [device.id for device, _, _ in found], per_minute=per_minute)
         return Outlook(
             now=now,
             prospects=tuple(
@@ -67,7 +65,8 @@ def look(context: Context, *, mine: ColumnElement[bool]) -> Outlook:
                     device,
                     jobs_of_it,
                     max(due, device.waits_until(now) or due),
-                    timedelta(seconds=waits[device.id]),
+                    int(tokens[device.id]) // CALLS_PER_JOB,
+                    timedelta(seconds=budgets.wait(tokens[device.id], CALLS_PER_JOB, per_minute=per_minute)),
                 )
                 for device, jobs_of_it, due in found
             ),

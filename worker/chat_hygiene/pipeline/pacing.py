@@ -34,4 +34,5 @@ class Pacer:
 
     def _wait(self, device_id: int) -> float:
         with reading(self._sessions) as session:
-            return budgets.waits(session, [device_id], 1, per_minute=self._per_minute)[device_id]
+            tokens = budgets.available(session, [device_id], per_minute=self._per_minute)[device_id]
+        return budgets.wait(tokens, 1, per_minute=self._per_minute)

@@ -80,22 +80,21 @@ def give_back(session: Session, device_id: int, tokens: int) -> None:
     session.execute(update(devices).where(devices.c.id == device_id).values(tokens=devices.c.tokens + tokens))
 
 
-def waits(session: Session, device_ids: Collection[int], wanted: int, *, per_minute: int) -> dict[int, float]:
-    """Seconds until each device's bucket holds `wanted` tokens, or is full; 0.0 when it does already."""
-    enough = min(wanted, burst(per_minute))
-    found = {}
-    for row in session.execute(_SOME_BUCKETS, {"devices": list(device_ids)}):
-        available = refilled(row.tokens, _seconds(row.tokens_at, row.now), per_minute)
-        found[row.id] = max(0.0, (enough - available) * 60 / per_minute)
-    return found
+def available(
+    session: Session, device_ids: Collection[int] | None = None, *, per_minute: int
+) -> dict[int, float]:
+    """The tokens in each of these devices' buckets, or in all of them, by row id."""
+    found = (
+        session.execute(_BUCKETS)
+        if device_ids is None
+        else session.execute(_SOME_BUCKETS, {"devices": list(device_ids)})
+    )
+    return {row.id: refilled(row.tokens, _seconds(row.tokens_at, row.now), per_minute) for row in found}
 
 
-def left(session: Session, *, per_minute: int) -> dict[int, int]:
-    """Requests that each device may make at once, by its row id."""
-    return {
-        row.id: int(refilled(row.tokens, _seconds(row.tokens_at, row.now), per_minute))
-        for row in session.execute(_BUCKETS)
-    }
+def wait(tokens: float, wanted: int, *, per_minute: int) -> float:
+    """Seconds until a bucket that holds `tokens` holds `wanted`, or is full; 0.0 when it does already."""
+    return max(0.0, (min(wanted, burst(per_minute)) - tokens) * 60 / per_minute)
 
 
 def burst(per_minute: int) -> float:

@@ -30,8 +30,8 @@ def numbers(ledger: Ledger, *, now: datetime) -> list[Numbered]:
     per_minute = settings.requests_per_minute
     with ledger.reading() as session:
         fresh = devices.fresh_ids(session, now=now, freshness=settings.freshness_seconds)
-        left = budgets.left(session, per_minute=per_minute)
+        left = budgets.available(session, per_minute=per_minute)
         return [
-            Numbered(row, row["id"] in fresh, left.get(row["id"], 0), int(budgets.burst(per_minute)))
+            Numbered(row, row["id"] in fresh, int(left.get(row["id"], 0)), int(budgets.burst(per_minute)))
             for row in device_records.listing(session)
         ]
