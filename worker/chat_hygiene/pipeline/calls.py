@@ -35,7 +35,7 @@ from chat_hygiene.store.jobs import Job
 
 # A good answer from a device vouches for it this long when a chat of it reads 404.
 VOUCHED = timedelta(seconds=60)
-KNOWN = 0.1
+KNOWN = 0.25
 """Seconds that a device's row is known before a read: what another process found stops reads so much later, and no DELETE."""
 SUSPECT = 5
 """A job that was claimed more often suspects its chat when a read fails: another read on the same device tells."""

@@ -19,6 +19,7 @@ from typing import Any, cast
 from urllib.parse import quote
 
 import httpx
+import sniffio
 from pydantic import SecretStr
 
 from chat_hygiene.clock import Clock
@@ -135,6 +136,8 @@ class JsonClient:
         not_after: datetime | None = None,
     ) -> Answer:
         url = route.url(self._base_url, segments)
+        # Told once; else httpcore finds it out anew at each of its steps.
+        sniffio.current_async_library_cvar.set("asyncio")
         departure = _Departure(route, self._now, not_after)
         try:
             request = httpx.Request(
