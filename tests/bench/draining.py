@@ -15,7 +15,7 @@ from bench.ground import ENGINES, Ground
 from bench.measuring import ROUNDS, Row, expect, medians, ms, seconds
 from chat_hygiene import wiring
 from chat_hygiene.pipeline.pacing import CALLS_PER_JOB
-from chat_hygiene.providers.http import MAX_CONNECTIONS
+from chat_hygiene.providers.connections import MAX_CONNECTIONS
 from chat_hygiene.settings import Settings
 from chat_hygiene.store import budgets
 from chat_hygiene.store.tables import audit_events, jobs

@@ -157,7 +157,7 @@ def test_an_address_that_takes_no_connection_gives_way_to_the_next(switch):
 def test_tls_asks_for_the_name_and_holds_the_certificate_to_it(monkeypatch):
     with served(tls=True) as switch:
         trusting = ssl.create_default_context(cafile=PEM)
-        monkeypatch.setattr(http, "_ssl_context", lambda: trusting)
+        monkeypatch.setattr(http, "ssl_context", lambda: trusting)
         assert tried(f"https://ping.example:{switch.port}/{SECRET}", "127.0.0.1") == (True, [])
         heard, [warning] = tried(f"https://other.example:{switch.port}/{SECRET}", "127.0.0.1")
     assert switch.tls_names == ["ping.example", "other.example"]

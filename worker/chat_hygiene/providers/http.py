@@ -1,4 +1,4 @@
-"""A small JSON client for one account or one of its devices, and a bare GET. The only module that imports httpx.
+"""A small JSON client for one account or one of its devices, and a bare GET.
 
 Every call has one total deadline, a body cap, no redirect, no proxy from the environment and no hidden retry. Whatever
 goes wrong becomes one of our own errors, and the only question asked is whether the request may have left: before that
@@ -6,13 +6,11 @@ nothing happened, after it anything may have. The token is in the request header
 """
 
 import asyncio
-import functools
 import logging
 import socket
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -31,8 +29,8 @@ from chat_hygiene.core.errors import (
     UnknownOutcomeError,
 )
 from chat_hygiene.providers.answers import Answer, decoded, error_of, http_date
+from chat_hygiene.providers.connections import Connections, ssl_context
 
-MAX_CONNECTIONS = 8
 CONNECT_SHARE = 0.4
 """Of the deadline, for the TCP connection and again for the TLS handshake."""
 MAX_BODY = 16 * 1024 * 1024
@@ -85,10 +83,7 @@ class JsonClient:
         self._deadline = deadline.total_seconds()
         self._now = now
         self._on_skew = on_skew
-        # Transports alone: a client above them would add cookies and redirects that nobody wants, for a fifth of a call's cost.
-        # Each has one connection: a pool of several looks at all of them before and after each call.
-        self._free: list[httpx.AsyncHTTPTransport] = []
-        self._seats = asyncio.Semaphore(MAX_CONNECTIONS)
+        self._connections = Connections()
         self._headers = {
             "Accept": "application/json",
             "Accept-Encoding": "gzip",
@@ -123,8 +118,7 @@ class JsonClient:
 
     async def aclose(self) -> None:
         """Closes the connections."""
-        for transport in self._free:
-            await transport.aclose()
+        await self._connections.aclose()
 
     async def _exchange(
         self,
@@ -150,7 +144,7 @@ class JsonClient:
                 # a handshake that is cancelled from outside leaves its socket open.
                 extensions={"trace": departure, "timeout": {"connect": self._deadline * CONNECT_SHARE}},
             )
-            async with asyncio.timeout(self._deadline), self._transport() as transport:
+            async with asyncio.timeout(self._deadline), self._connections.lend() as transport:
                 response = await transport.handle_async_request(request)
                 try:
                     now = self._now()
@@ -180,15 +174,6 @@ class JsonClient:
             fix="check CHAT_HYGIENE_API_URL and the network, then try again",
         )
 
-    @asynccontextmanager
-    async def _transport(self) -> AsyncIterator[httpx.AsyncHTTPTransport]:
-        async with self._seats:
-            transport = self._free.pop() if self._free else _transport()
-            try:
-                yield transport
-            finally:
-                self._free.append(transport)
-
     def _without_token(self, answer: Answer) -> Answer:
         # A server may quote the key it refuses, and an error's code is kept.
         body = answer.body.replace(self._token.get_secret_value().encode(), b"")
@@ -206,7 +191,7 @@ async def get_at(url: str, address: str, *, connect: timedelta) -> int:
         target = httpx.URL(url)
         async with (
             httpx.AsyncClient(
-                verify=_ssl_context(),
+                verify=ssl_context(),
                 trust_env=False,
                 follow_redirects=False,
                 timeout=httpx.Timeout(None, connect=connect.total_seconds()),
@@ -246,17 +231,6 @@ class _Departure:
                 f"{self._route}: connecting took too long for what was read before; nothing was sent"
             )
         self.left = True
-
-
-def _transport() -> httpx.AsyncHTTPTransport:
-    limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
-    return httpx.AsyncHTTPTransport(verify=_ssl_context(), trust_env=False, limits=limits)
-
-
-@functools.cache
-def _ssl_context() -> ssl.SSLContext:
-    # One for the process: each costs megabytes and tens of milliseconds.
-    return httpx.create_ssl_context(trust_env=False)
 
 
 def _encodable(text: str) -> bool:
