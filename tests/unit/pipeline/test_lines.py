@@ -51,7 +51,7 @@ def test_no_line_is_lost_with_a_job_that_ends_as_it_gets_one():
         ended.cancel()
         await settled()
         lines.give_back()
-        await lines.take()
+        await asyncio.wait_for(lines.take(), 10)
         assert waiting.done()
 
     assert told(scene) == ["waiting"]
