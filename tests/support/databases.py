@@ -72,7 +72,8 @@ class PostgresDatabases:
     def _create(self, template: str = "template0") -> str:
         name = f"chat_hygiene_test_{secrets.token_hex(6)}"
         with self._admin.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+            # A third of the time of the default, which writes a template this small through the log.
+            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY"))
         self._made.append(name)
         return name
 
