@@ -24,7 +24,7 @@ from chat_hygiene.wiring.serving import Service
 
 DELAY = 0.05
 """Of each answer of the API."""
-WARM_UP, WINDOW = 4.0, 2.4
+WARM_UP, WINDOW = 6.0, 2.0
 PACED = (("postgresql", 20, 20), ("postgresql", 100, 1), ("postgresql", 100, 5), ("sqlite", 100, 1))
 """Engine, numbers, calls a second that each permits."""
 WRITTEN = "events a second that a drain writes"
@@ -83,7 +83,7 @@ def _paced(on: Ground, engine: str, numbers: int, rate: int, bare: float) -> Row
 
 def unpaced(on: Ground) -> Iterator[Row]:
     """One process, and a budget that is never short, beside a bare httpx loop of the same calls side by side."""
-    for numbers, each in ((1, 100), (20, 25)):
+    for numbers, each in ((1, 60), (20, 15)):
         for engine in ENGINES:
             yield _unpaced(on, engine, numbers, each)
 

@@ -9,7 +9,7 @@ from chat_hygiene import wiring
 from chat_hygiene.store.engine import create_engine
 
 CHATS = 20_000
-FEW, MANY = 10_000, 1_000_000
+FEW, MANY, LARGE = 10_000, 200_000, 1_000_000
 PAGE = 1000
 """Chats a page, the most that the setting allows, and rows in a transaction of the bare upsert."""
 _MIB = 1024
@@ -26,20 +26,21 @@ def rate(on: Ground) -> Iterator[Row]:
 
 def memory(on: Ground) -> Iterator[Row]:
     """The most memory that a process took which synced few chats, and one which synced many."""
+    many_chats = LARGE if on.large else MANY
     for engine in ENGINES if on.large else ENGINES[:1]:
         peaks = []
-        for chats in (FEW, MANY):
+        for chats in (FEW, many_chats):
             with account.served(chats) as url:
                 peaks.append(one_sync.peak(on.database(engine), url, chats))
         few, many = peaks
         yield Row(
-            f"peak memory of a sync of {MANY:,} chats, {engine}",
+            f"peak memory of a sync of {many_chats:,} chats, {engine}",
             f"≤ 20 MiB more than of {FEW:,}",
             many / few,
             (few + 20 * _MIB) / few,
             f"{many / _MIB:.1f} MiB",
             f"{few / _MIB:.1f} MiB",
-            f"{MANY:,} and {FEW:,} chats stored",
+            f"{many_chats:,} and {FEW:,} chats stored",
         )
 
 

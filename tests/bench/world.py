@@ -176,6 +176,17 @@ def _lay_down(session: Session, cards: list[deck.Chat]) -> None:
     )
 
 
+def _without_indexes(engine: Engine, insert_all: Callable[[], object]) -> None:
+    """Built over all rows at the end, they take a third of the time."""
+    with engine.begin() as connection:
+        for index in chats.indexes:
+            index.drop(connection)
+    insert_all()
+    with engine.begin() as connection:
+        for index in chats.indexes:
+            index.create(connection)
+
+
 def _multiply(engine: Engine, times: int, ripe: int, ripe_places: list[int]) -> None:
     kind = engine.dialect.name
     new_id = f"(id + n * {deck.SIZE})"
@@ -196,7 +207,7 @@ def _multiply(engine: Engine, times: int, ripe: int, ripe_places: list[int]) -> 
         for setting in _QUICKLY[kind]:
             run(setting)
         if times:
-            run(statement)
+            _without_indexes(engine, lambda: run(statement))
         if kind == "postgresql":
             run("SELECT setval(pg_get_serial_sequence('chats', 'id'), (SELECT max(id) FROM chats))")
             run("VACUUM ANALYZE")  # a server's planner knows its tables; an SQLite file is planned for unseen

@@ -7,10 +7,13 @@ except an error code that is nothing but a code.
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
+
+import orjson
 
 from chat_hygiene.core.errors import (
     BadAnswerError,
@@ -114,6 +117,9 @@ def decoded(answer: Answer, *, call: str) -> Any:  # noqa: ANN401 - JSON
     """The JSON of a 2xx answer. Raises BadAnswerError."""
     flaw = answer.flaw
     if not flaw:
+        with suppress(orjson.JSONDecodeError):
+            return orjson.loads(answer.body)
+        # It refuses half a surrogate pair, say in the name of one chat: that must not cost a whole page.
         try:
             return json.loads(answer.body)
         except (ValueError, RecursionError):

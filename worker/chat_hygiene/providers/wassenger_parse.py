@@ -225,5 +225,11 @@ def _labels(value: object) -> tuple[str, ...] | None:
     if not isinstance(value, list):
         return None
     named = [item.get("name") if isinstance(item, dict) else item for item in value]
-    names = [unicodedata.normalize("NFC", _storable(name)) for name in named if isinstance(name, str)]
+    names = [_label(name) for name in named if isinstance(name, str)]
     return tuple(dict.fromkeys(names)) if len(names) == len(value) else None
+
+
+@lru_cache(maxsize=1024)
+def _label(text: str) -> str:
+    # An account has few labels, and they come again and again.
+    return unicodedata.normalize("NFC", _storable(text))

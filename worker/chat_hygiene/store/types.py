@@ -11,11 +11,12 @@ Json = JSON().with_variant(JSONB(), "postgresql")
 """A JSON document; an SQL NULL, not a JSON null, where there is none."""
 
 
+_WITHOUT_ZONE = len("2026-05-09T03:00:00.000000")
+
+
 def as_text(at: datetime) -> str:
     """A UTC instant as it stands in SQLite."""
-    # Quicker than `isoformat`, which asks for the zone.
-    day, time = (at.year, at.month, at.day), (at.hour, at.minute, at.second, at.microsecond)
-    return "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ" % (*day, *time)  # noqa: UP031 - half of the time of an f-string
+    return at.isoformat(timespec="microseconds")[:_WITHOUT_ZONE] + "Z"
 
 
 class Instant(TypeDecorator[datetime]):
