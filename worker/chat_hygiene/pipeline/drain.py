@@ -85,6 +85,18 @@ async def run(
     return await work.run(horizon, until, stop)
 
 
+def shares(wanted: Sequence[int], free: int) -> list[int]:
+    """How many of `free` places each gets who wants so many: the same, and what one has no use for goes to those after it.
+
+    Where there are fewer places than those who want one, the first get one each.
+    """
+    found = []
+    for others, most in zip(range(len(wanted), 0, -1), wanted, strict=True):
+        found.append(min(most, free, max(1, free // others)))
+        free -= found[-1]
+    return found
+
+
 class _Drain:
     def __init__(
         self,
@@ -194,20 +206,10 @@ class _Drain:
         return changed
 
     def _shared_out(self, ready: list[tuple[Prospect, int]]) -> list[tuple[Prospect, int]]:
-        """What may be claimed of each in all, beginning with those that have the fewest in work.
-
-        Each gets the same, and what some have no use for goes to those that have.
-        """
-        free = AT_ONCE - self._active.total()
-        found = []
+        """What may be claimed of each in all, beginning with those that have the fewest in work."""
         order = sorted(ready, key=lambda each: (self._active[each[0].device.id], each[1]))
-        for others, (prospect, wanted) in zip(range(len(order), 0, -1), order, strict=True):
-            claimed = min(wanted, max(1, free // others))
-            if free < claimed:
-                break
-            free -= claimed
-            found.append((prospect, claimed))
-        return found
+        counts = shares([wanted for _, wanted in order], AT_ONCE - self._active.total())
+        return [(prospect, count) for (prospect, _), count in zip(order, counts, strict=True) if count]
 
     def _room(self, prospect: Prospect, now: datetime) -> int:
         """How many more of a device's jobs may be taken up."""
