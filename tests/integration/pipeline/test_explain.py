@@ -7,6 +7,7 @@ from sqlalchemy import insert
 
 from chat_hygiene import wiring
 from chat_hygiene.core.states import JobState
+from chat_hygiene.pipeline import explain
 from chat_hygiene.store.tables import holds
 from chat_hygiene.wiring import erasing, fates, stopping
 
@@ -91,7 +92,7 @@ def test_a_chat_is_not_said_to_be_queued_by_a_run_that_would_not_queue_it(rig):
     wids = [rig.chat(number, quiet_days=60 + number) for number in range(3)]
     rig.apply(limits="{max_chats: 1000, max_share: 100%, canary: 1}", grace="7d")
     rig.sync()
-    first = "the next run queues 1 of 3 chats, those silent for longest, and the others once these have ended well"
+    first = "the next run queues 1 chat of this version alone, silent for longest, and the others once that has ended well"
     assert [stays(rig, wid) for wid in wids] == [first, first, None], "the canary takes the oldest alone"
     with rig.ledger() as ledger:
         stopping.stop(ledger, reason="a check")
@@ -133,3 +134,22 @@ def fate(ledger, wid):
 
 def _text(rig):
     return rig.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def test_of_a_run_that_is_too_large_it_is_told_without_counting_all_of_it(rig, monkeypatch):
+    monkeypatch.setattr(explain, "_COUNTED", 3)
+    wids = [rig.chat(number, quiet_days=60 + number) for number in range(5)]
+    rig.apply(limits="{max_chats: 1, max_share: 100%, canary: off}", grace="7d")
+    rig.sync()
+    brake = "max_chats allows 1 chat a day on Support, and this run wants at least 3"
+    assert stays(rig, wids[0]) == f"the next run awaits an approval: {brake}"
+    rig.apply(limits="{max_chats: 4, max_share: 100%, canary: off}", grace="7d")
+    brake = "max_chats allows 4 chats a day on Support, and this run wants at least 5"
+    assert stays(rig, wids[0]) == f"the next run awaits an approval: {brake}"
+    rig.apply(limits="{max_chats: 5, max_share: 99%, canary: off}", grace="7d")
+    assert stays(rig, wids[0]) is None, "the share is rounded up"
+    rig.apply(limits="{max_chats: 5, max_share: 60%, canary: off}", grace="7d")
+    brake = "max_share allows 3 (rounded up) of 5 chats a day on Support, and this run wants 5"
+    assert stays(rig, wids[0]) == f"the next run awaits an approval: {brake}"
+    rig.apply(limits="{max_chats: 5, max_share: 100%, canary: off}", grace="7d")
+    assert stays(rig, wids[0]) is None

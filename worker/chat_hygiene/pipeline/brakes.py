@@ -11,10 +11,16 @@ from chat_hygiene.core.words import count
 from chat_hygiene.store.loads import Load
 from chat_policies import Compiled, Policy
 
+WHOLE = 100
+"""Percent."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trip:
-    """A brake that stopped a run, and the numbers that it saw: `wanted` by the run, after `today` were queued by earlier ones."""
+    """A brake that stopped a run, and the numbers that it saw: `wanted` by the run, after `today` were queued by earlier ones.
+
+    `at_least`: what it wants was counted no further.
+    """
 
     brake: str
     device: str
@@ -22,6 +28,7 @@ class Trip:
     today: int
     wanted: int
     population: int
+    at_least: bool = False
 
     @property
     def words(self) -> str:
@@ -30,10 +37,11 @@ class Trip:
             allows = f"max_share allows {self.allowed:,} (rounded up) of {self.population:,} chats"
         else:
             allows = f"max_chats allows {count(self.allowed, 'chat') if self.allowed else 'no chats'}"
+        wanted = f"{'at least ' if self.at_least else ''}{self.wanted:,}"
         if self.today:
-            wants = f"earlier runs of this day queued {self.today:,}, and this one wants {self.wanted:,} more"
+            wants = f"earlier runs of this day queued {self.today:,}, and this one wants {wanted} more"
         else:
-            wants = f"this run wants {self.wanted:,}"
+            wants = f"this run wants {wanted}"
         return f"{allows} a day on {self.device}, and {wants}"
 
 
@@ -59,6 +67,11 @@ def enough(policy: Policy, queued: int) -> int | None:
     # In whole numbers: it is the least of which the share, rounded up, is `queued`.
     share, of = limits.max_share.as_integer_ratio()
     return (queued - 1) * 100 * of // share + 1
+
+
+def may_trip(policy: Policy, chats: int) -> bool:
+    """Whether a brake could stop a run that queues all of so many chats."""
+    return policy.limits.max_chats < chats or policy.limits.max_share < WHOLE
 
 
 def judge(policy: Policy, load: Load) -> Trip | None:

@@ -1,7 +1,7 @@
 """Explain: why one chat goes, stays, or went, and where it stands. Reads only; the verdicts come from the clauses that decide."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import and_, select
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from chat_hygiene.core.errors import UnreadablePolicyError
 from chat_hygiene.core.states import OPEN_STATES, JobState
 from chat_hygiene.core.words import count
-from chat_hygiene.pipeline import judging, preview, rules
+from chat_hygiene.pipeline import brakes, judging, preview, rules
 from chat_hygiene.pipeline.judging import Ruling
 from chat_hygiene.pipeline.rules import Rules
 from chat_hygiene.settings import Settings
@@ -36,6 +36,8 @@ from chat_policies import Compiled, Look, UnknownDeviceError, Verdict, ripening
 
 _AT_ONCE = 25
 """Policies in one statement: a database limits its columns and its parameters."""
+_COUNTED = 1000
+"""Of each number: whoever asks about one chat does not wait until all that its policy matches are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +224,9 @@ class _Look:
             candidates.free(stored.id, stored.version, now=self._now),
             rules.fresh(self._session, self._settings, stored.policy, now=self._now).sql,
         )
-        numbers = candidates.by_device(self._session, wanted)
+        numbers, counted = {}, max(stored.policy.limits.max_chats + 1, _COUNTED)
+        if brakes.may_trip(stored.policy, chats.highest(self._session)):
+            numbers = candidates.some_by_device(self._session, wanted, most=counted)
         verdict = judging.run(
             self._session,
             stored.policy,
@@ -240,12 +244,13 @@ class _Look:
                 first = candidates.matches(self._session, wanted, limit=verdict.first)
                 if self._row["id"] in {row["id"] for row in first}:
                     return None
-                of = f"{verdict.first:,} of {count(sum(numbers.values()), 'chat')}"
-                return f"the next run queues {of}, those silent for longest, and the others once these have ended well"
+                alone = f"{count(verdict.first, 'chat')} of this version alone"
+                return f"the next run queues {alone}, silent for longest, and the others once that has ended well"
             case Ruling.WAIT:
                 return "the first chats of this version go alone, and have not ended yet"
             case _:
-                return f"the next run awaits an approval: {'; '.join(verdict.words)}"
+                trips = tuple(replace(trip, at_least=trip.wanted == counted) for trip in verdict.trips)
+                return f"the next run awaits an approval: {'; '.join(replace(verdict, trips=trips).words)}"
 
     def _queued(self, stored: StoredPolicy) -> Queued | None:
         mine = (job for job in self.jobs if job["policy_id"] == stored.id and job["state"] in OPEN_STATES)

@@ -140,6 +140,13 @@ def by_device(session: Session, condition: ColumnElement[bool]) -> dict[int, int
     return dict(session.execute(query).all())
 
 
+def some_by_device(session: Session, condition: ColumnElement[bool], *, most: int) -> dict[int, int]:
+    """The same, each counted no further than `most`."""
+    here = select(chats.c.id).where(condition, chats.c.device_id == devices.c.id).correlate(devices)
+    number = select(func.count()).select_from(here.limit(most).subquery()).scalar_subquery()
+    return {each: found for each, found in session.execute(select(devices.c.id, number)) if found}
+
+
 def stopped_matching(
     session: Session,
     policy_id: int,
