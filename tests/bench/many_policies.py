@@ -98,7 +98,9 @@ def _explaining(found: World, engine: str, rules: dict[str, dict[str, object]]) 
     matched = found.matching(_rule(1, 1))[-1]
     neither = next(number for number, card in enumerate(found.cards, 1) if card["status"] == "active")
     yield _explained(found, engine, rules, neither, "that none matches")
-    judged = "no limit of its policy can bind here; where one can, what it wants is counted as far as that matters"
+    judged = (
+        "no limit of its policy can bind here; where one can, what it wants is counted as far as that matters"
+    )
     yield _explained(found, engine, rules, matched, "that one matches and has not queued", judged)
     evaluate.run(found.context, "agent-1-team-1", trigger="manual", slot=deck.NOW, now=deck.NOW)
     yield _explained(found, engine, rules, matched, "that one has queued")

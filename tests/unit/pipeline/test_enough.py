@@ -24,7 +24,11 @@ def test_it_is_the_smallest_population_that_lets_so_many_go(share):
         assert trip(rule, queued, enough - 1) is not None
 
 
-def test_none_is_enough_where_a_brake_trips_by_any_population():
+def test_all_of_it_is_counted_where_no_share_of_any_population_lets_so_many_go():
     assert brakes.enough(policy("0"), 1) is None
-    assert brakes.enough(policy("100", most=5), 6) is None
+
+
+def test_none_of_it_is_counted_where_they_are_too_many_whatever_their_share():
+    assert brakes.enough(policy("100", most=5), 6) == 0
+    assert trip(policy("100", most=5), 6, 0).brake == "max_chats"
     assert brakes.enough(policy("100", most=5), 5) == 5

@@ -60,9 +60,14 @@ def population(compiled: Compiled) -> ColumnElement[bool]:
 
 
 def enough(policy: Policy, queued: int) -> int | None:
-    """The smallest population of a device by which so many a day trip no brake; None: they trip one by any."""
+    """The smallest population of a device that says how its share is judged of so many a day; None: all of it does.
+
+    Those that trip `max_chats` are judged by no population.
+    """
     limits = policy.limits
-    if queued > limits.max_chats or not limits.max_share:
+    if queued > limits.max_chats:
+        return 0
+    if not limits.max_share:
         return None
     # In whole numbers: it is the least of which the share, rounded up, is `queued`.
     share, of = limits.max_share.as_integer_ratio()

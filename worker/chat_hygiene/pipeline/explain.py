@@ -37,7 +37,7 @@ from chat_policies import Compiled, Look, UnknownDeviceError, Verdict, ripening
 _AT_ONCE = 25
 """Policies in one statement: a database limits its columns and its parameters."""
 _COUNTED = 1000
-"""Of each number: whoever asks about one chat does not wait until all that its policy matches are counted."""
+"""At least: whoever asks about one chat does not wait until all that its policy matches are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,14 +219,17 @@ class _Look:
         if self._stopped:
             return "all deleting is stopped"
         compiled = rules.clauses(self._session, stored.policy, self._settings, now=self._now)
+        fresh = rules.fresh_ids(self._session, self._settings, stored.policy, now=self._now)
         wanted = and_(
             compiled.matches(),
             candidates.free(stored.id, stored.version, now=self._now),
-            rules.fresh(self._session, self._settings, stored.policy, now=self._now).sql,
+            chat_rows.c.device_id.in_(sorted(fresh)),
         )
-        numbers, counted = {}, max(stored.policy.limits.max_chats + 1, _COUNTED)
+        # Where there are more than that, one number at least wants too many.
+        counted = max(len(fresh) * stored.policy.limits.max_chats + 1, _COUNTED)
+        numbers: dict[int, int] = {}
         if brakes.may_trip(stored.policy, chats.highest(self._session)):
-            numbers = candidates.some_by_device(self._session, wanted, most=counted)
+            numbers = candidates.by_device(self._session, wanted, most=counted)
         verdict = judging.run(
             self._session,
             stored.policy,
@@ -249,7 +252,8 @@ class _Look:
             case Ruling.WAIT:
                 return "the first chats of this version go alone, and have not ended yet"
             case _:
-                trips = tuple(replace(trip, at_least=trip.wanted == counted) for trip in verdict.trips)
+                at_least = sum(numbers.values()) == counted
+                trips = tuple(replace(trip, at_least=at_least) for trip in verdict.trips)
                 return f"the next run awaits an approval: {'; '.join(replace(verdict, trips=trips).words)}"
 
     def _queued(self, stored: StoredPolicy) -> Queued | None:
