@@ -96,7 +96,7 @@ class Plant(Scene):
     def deleted(self, more: int) -> None:
         """Waits until so many more DELETE calls were made."""
         goal = len(self.world.deletes()) + more
-        self.until(lambda: len(self.world.deletes()) >= goal or self.next_slot(), f"{more} more deletions")
+        self.until(lambda: len(self.world.deletes()) >= goal, f"{more} more deletions")
 
     def settle(self) -> float:
         """Waits until all that has to go is gone and no job is open; the seconds it took."""
