@@ -1,5 +1,6 @@
 """The gate and the fence: what stands between a claimed job and the one call that cannot be undone."""
 
+import asyncio
 import json
 from datetime import datetime, timedelta
 
@@ -9,7 +10,8 @@ from sqlalchemy import insert, update
 from chat_hygiene import wiring
 from chat_hygiene.core.facts import ChatFacts
 from chat_hygiene.core.states import JobEvent
-from chat_hygiene.pipeline import drain, gate, reconcile
+from chat_hygiene.pipeline import drain, gate, reconcile, removal
+from chat_hygiene.pipeline.lines import SIDE_BY_SIDE
 from chat_hygiene.providers import registry
 from chat_hygiene.providers.fake import faults
 from chat_hygiene.providers.fake.faults import On
@@ -63,6 +65,49 @@ def test_a_chat_that_still_matches_passes(claimed):
     context, job, wid = claimed
     now = context.clock()
     assert judged(context, job, matching(context, wid), read_at=now, now=now) == gate.Pass("whatsapp")
+
+
+@pytest.fixture
+def twice(claimed):
+    """A job that one process claimed twice: it slept beyond its lease, and the task of the older claim has not ended."""
+    context, older, wid = claimed
+    reconcile.run(context, now=context.clock() + context.settings.lease_seconds * 2)
+    return context, older, claim(context), wid
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_claims_of_one_job_that_come_together_only_the_later_one_passes(twice, order):
+    context, older, newer, wid = twice
+    now = context.clock()
+    asks = [gate.Ask(job, matching(context, wid), now) for job in (older, newer)][::order]
+    passed = dict(zip((ask.job.fence for ask in asks), gate.run(context, asks, now=now), strict=True))
+    assert passed == {older.fence: gate.Refusal(None), newer.fence: gate.Pass("whatsapp")}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_claims_of_one_job_that_end_together_only_the_later_one_writes(twice, order):
+    context, older, newer, _ = twice
+    ends = [moves.Move(job.id, JobEvent.RELEASE, job.fence) for job in (older, newer)][::order]
+    shared = removal.Removals(context, None)
+
+    async def both():
+        return await asyncio.gather(*map(shared.moves.ask, ends))
+
+    assert asyncio.run(both())[::order] == [False, True]
+
+
+def test_two_claims_of_one_job_give_back_the_lines_that_both_took(twice):
+    context, older, newer, _ = twice
+    shared = removal.Removals(context, None)
+
+    async def more_than_there_are():
+        for _ in range(SIDE_BY_SIDE):
+            await shared.enter(older)
+            await shared.enter(newer)
+            shared.leave(older)
+            shared.leave(newer)
+
+    asyncio.run(asyncio.wait_for(more_than_there_are(), 10))
 
 
 def test_a_worker_that_lost_its_lease_may_not_pass_nor_write(claimed):

@@ -141,7 +141,7 @@ class Calls:
         self._context, self._reader, self._deleter, self._pacer = context, reader, deleter, pacer
         self._rows = Together(partial(_rows, context))
         self._seen: dict[int, tuple[Device, float]] = {}
-        self._made: Counter[int] = Counter()
+        self._made: Counter[tuple[int, int]] = Counter()
         self._vouched: dict[int, datetime] = {}
         # Devices whose good answers since their last fault, at that instant, are told in their row.
         self._told: set[int] = set()
@@ -149,7 +149,7 @@ class Calls:
 
     def unused(self, job: Job) -> int:
         """How many of the calls that were paid for were not made. Forgets the job."""
-        return max(0, CALLS_PER_JOB - self._made.pop(job.id, 0))
+        return max(0, CALLS_PER_JOB - self._made.pop(job.claim, 0))
 
     async def read(self, job: Job) -> ChatFacts | None:
         """The chat as it is now; None when it is gone from a device that is there.
@@ -157,7 +157,7 @@ class Calls:
         Raises DeviceFaultError, or UnreadableError for what reading again will not change.
         """
         began = await self._begin(job)
-        self._made[job.id] += 1
+        self._made[job.claim] += 1
         try:
             facts = await self._reader.chat(job.device, job.wid)
         except NotFoundError:
@@ -204,7 +204,7 @@ class Calls:
 
     async def delete(self, job: Job, intent: Intent, *, not_after: datetime) -> Answered:
         """Makes the one call. Raises DeviceFaultError only when it certainly did not act."""
-        self._made[job.id] += 1
+        self._made[job.claim] += 1
         try:
             await self._deleter.delete(
                 job.device,
@@ -214,7 +214,7 @@ class Calls:
                 not_after=not_after,
             )
         except TooLateError:
-            self._made[job.id] -= 1
+            self._made[job.claim] -= 1
             raise DeviceFaultError("read too old", self._soon()) from None
         except NotFoundError as error:
             return Answered(Answer.GONE, error.code)

@@ -96,13 +96,13 @@ def run(context: Context, asks: Sequence[Ask], *, now: datetime) -> list[Pass | 
         too_old = _Wait("read too old", now + context.settings.retry_base_seconds)
         moving: list[Move] = []
         answers = {
-            job.id: _answer(
+            job.claim: _answer(
                 context, moving, job, *verdicts.get(job.id, (too_old, rows[job.id].version)), now=now
             )
             for job in (ask.job for ask in held)
         }
         moves.move_all(session, moving, now=now, actor=context.actor)
-    return [answers.get(ask.job.id, Refusal(None)) for ask in asks]
+    return [answers.get(ask.job.claim, Refusal(None)) for ask in asks]
 
 
 def _holds(job: Job, row: Row[Any]) -> bool:

@@ -63,17 +63,17 @@ class Removals:
         self.gate = Together(self._pass)
         self.moves = Together(self._move)
         self._lines = defaultdict[int, Lines](Lines)
-        self._calling: set[int] = set()
+        self._calling: set[tuple[int, int]] = set()
 
     async def enter(self, job: Job, *, pressed: bool = False) -> None:
         """Waits until one more job of its device may make calls; `pressed`: before those that have not read yet."""
         await self._lines[job.device_id].take(pressed=pressed)
-        self._calling.add(job.id)
+        self._calling.add(job.claim)
 
     def leave(self, job: Job) -> None:
         """The job makes no call any more. May be said twice."""
-        if job.id in self._calling:
-            self._calling.remove(job.id)
+        if job.claim in self._calling:
+            self._calling.remove(job.claim)
             self._lines[job.device_id].give_back()
 
     def _pass(self, asks: Sequence[gate.Ask]) -> list[gate.Pass | gate.Refusal]:
@@ -81,9 +81,11 @@ class Removals:
 
     def _move(self, wanted: Sequence[Move]) -> list[bool]:
         now, actor = self.context.clock(), self.context.actor
+        # Of two claims of one job the later one speaks for it.
+        latest = {each.job_id: each for each in sorted(wanted, key=lambda each: each.fence or 0)}
         with self.context.sessions.begin() as session:
-            moved = moves.move_all(session, wanted, now=now, actor=actor)
-        return [each.job_id in moved for each in wanted]
+            moved = moves.move_all(session, [*latest.values()], now=now, actor=actor)
+        return [each.job_id in moved and each is latest[each.job_id] for each in wanted]
 
 
 async def run(shared: Removals, job: Job) -> bool:

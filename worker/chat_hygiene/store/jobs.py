@@ -58,6 +58,11 @@ class Job:
     chat_ref: str
     chat_hint: str
 
+    @property
+    def claim(self) -> tuple[int, int]:
+        """This claim of the job. A process that slept beyond its lease may claim it anew while its old task still ends."""
+        return self.id, self.fence
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
