@@ -2,21 +2,25 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 
 from chat_hygiene import wiring
 from chat_hygiene.core.facts import ChatFacts
 from chat_hygiene.core.states import JobEvent
 from chat_hygiene.pipeline import drain, gate, reconcile, removal
+from chat_hygiene.pipeline.calls import Calls
 from chat_hygiene.pipeline.lines import SIDE_BY_SIDE
+from chat_hygiene.pipeline.pacing import Pacer
 from chat_hygiene.providers import registry
 from chat_hygiene.providers.fake import faults
 from chat_hygiene.providers.fake.faults import On
 from chat_hygiene.store import jobs, moves
 from chat_hygiene.store.tables import chats, holds
+from chat_hygiene.store.tables import jobs as rows
 from integration.pipeline.conftest import DEVICE, drained
 from integration.pipeline.syncing import queue, whole
 from support.gates import judged
@@ -108,6 +112,31 @@ def test_two_claims_of_one_job_give_back_the_lines_that_both_took(twice):
             shared.leave(newer)
 
     asyncio.run(asyncio.wait_for(more_than_there_are(), 10))
+
+
+@pytest.mark.parametrize("lease", [3, 60])
+def test_no_call_leaves_when_somebody_else_may_have_the_job(claimed, lease):
+    context, job, wid = claimed
+    short = context.settings.model_copy(update={"lease_seconds": timedelta(seconds=lease)})
+    context, left = replace(context, settings=short), []
+
+    class Service:
+        """Tells until when the call may leave, and until when the lease lasts."""
+
+        clock_skew, name = None, "wassenger"
+
+        async def chat(self, *_):
+            return matching(context, wid)._replace(status="removed" if left else "resolved")
+
+        async def delete(self, *_, not_after, **__):
+            with context.sessions.begin() as session:
+                until = session.scalar(select(rows.c.lease_until).where(rows.c.id == job.id))
+            left.append((not_after, until))
+
+    calls = Calls(context, Service(), Service(), Pacer(context))
+    assert asyncio.run(removal.run(removal.Removals(context, calls), job))
+    ((not_after, until),) = left
+    assert not_after <= until
 
 
 def test_a_worker_that_lost_its_lease_may_not_pass_nor_write(claimed):

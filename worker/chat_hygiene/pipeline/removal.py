@@ -143,7 +143,9 @@ async def _remove(shared: Removals, job: Job) -> bool:
             _tell(job, "cancelled" if verdict.clause else "taken over", {"clause": verdict.clause})
         return not verdict.waits
     await shared.enter(job, pressed=True)
-    return await _call(shared, job, verdict, not_after=read_at + MAX_READ_AGE)
+    # The lease that the gate granted began later: while a call may leave, nobody else has the job.
+    fresh = min(MAX_READ_AGE, context.settings.lease_seconds)
+    return await _call(shared, job, verdict, not_after=read_at + fresh)
 
 
 def _still_out(context: Context, job: Job) -> datetime:
