@@ -79,9 +79,9 @@ def test_every_entry_of_beat_names_a_task_and_a_queue_and_expires():
         assert route in tasks.QUEUES, name
         assert isinstance(entry["schedule"], timedelta), f"{name} is no plain interval"
         assert entry["options"]["expires"] == 300, name
-    assert entries["tick"]["schedule"] == timedelta(seconds=15)
+    assert entries["tick"]["schedule"] == timedelta(seconds=10)
     for name in ("reconcile", "seal", *(f"heartbeat-{queue}" for queue in tasks.QUEUES)):
-        assert entries[name]["schedule"] == timedelta(seconds=30)
+        assert entries[name]["schedule"] == timedelta(seconds=20)
     assert entries["notify"]["schedule"] == timedelta(minutes=1)
     assert set(entries) == {
         "tick",
