@@ -1,6 +1,39 @@
-"""The gate, asked about one job that stands before it alone."""
+"""The gate, asked about one job that stands before it alone, and how a job comes there."""
 
+from datetime import timedelta
+
+from chat_hygiene.core.facts import ChatFacts
 from chat_hygiene.pipeline import gate
+from chat_hygiene.store import jobs
+
+
+def claim(context):
+    """The one due job of the first device, leased."""
+    with context.sessions.begin() as session:
+        (job,) = jobs.claim(
+            session,
+            1,
+            5,
+            mine=jobs.of_policies(None),
+            now=context.clock(),
+            lease=context.settings.lease_seconds,
+            owner=context.owner,
+            actor="tester",
+        )
+    return job
+
+
+def matching(context, wid):
+    """A read by which the inbox's rule lets the chat go."""
+    long_ago = context.clock() - timedelta(days=60)
+    return ChatFacts(
+        wid,
+        kind="chat",
+        status="resolved",
+        status_updated_at=long_ago,
+        last_message_at=long_ago,
+        last_inbound_at=long_ago,
+    )
 
 
 def judged(context, job, facts, *, read_at, now):

@@ -18,6 +18,7 @@ from chat_hygiene.providers.fake.records import api_time, chat_record, device_re
 from chat_hygiene.providers.fake.server import serve
 from chat_hygiene.providers.fake.world import World
 from chat_policies import load
+from support.gates import claim
 from support.settled import settled
 from support.timetable import Timetable
 
@@ -176,3 +177,15 @@ def rig(database_url):
 @pytest.fixture
 def table(database_url):
     return Timetable(database_url)
+
+
+@pytest.fixture
+def claimed(rig):
+    """A leased job whose chat still matches, with the context of its worker."""
+    wid = rig.chat(1)
+    rig.apply()
+    rig.overrides = {"read_only": True}
+    rig.run()
+    rig.overrides = {}
+    with rig.ledger() as ledger:
+        yield ledger.context, claim(ledger.context), wid

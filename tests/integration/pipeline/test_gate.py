@@ -1,142 +1,29 @@
 """The gate and the fence: what stands between a claimed job and the one call that cannot be undone."""
 
-import asyncio
 import json
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, update
 
 from chat_hygiene import wiring
 from chat_hygiene.core.facts import ChatFacts
 from chat_hygiene.core.states import JobEvent
-from chat_hygiene.pipeline import drain, gate, reconcile, removal
-from chat_hygiene.pipeline.calls import Calls
-from chat_hygiene.pipeline.lines import SIDE_BY_SIDE
-from chat_hygiene.pipeline.pacing import Pacer
+from chat_hygiene.pipeline import drain, gate, reconcile
 from chat_hygiene.providers import registry
 from chat_hygiene.providers.fake import faults
 from chat_hygiene.providers.fake.faults import On
-from chat_hygiene.store import jobs, moves
+from chat_hygiene.store import moves
 from chat_hygiene.store.tables import chats, holds
-from chat_hygiene.store.tables import jobs as rows
 from integration.pipeline.conftest import DEVICE, drained
 from integration.pipeline.syncing import queue, whole
-from support.gates import judged
-
-
-@pytest.fixture
-def claimed(rig):
-    """A leased job whose chat still matches, with the context of its worker."""
-    wid = rig.chat(1)
-    rig.apply()
-    rig.overrides = {"read_only": True}
-    rig.run()
-    rig.overrides = {}
-    with rig.ledger() as ledger:
-        yield ledger.context, claim(ledger.context), wid
-
-
-def claim(context):
-    with context.sessions.begin() as session:
-        (job,) = jobs.claim(
-            session,
-            1,
-            5,
-            mine=jobs.of_policies(None),
-            now=context.clock(),
-            lease=context.settings.lease_seconds,
-            owner=context.owner,
-            actor="tester",
-        )
-    return job
-
-
-def matching(context, wid):
-    long_ago = context.clock() - timedelta(days=60)
-    return ChatFacts(
-        wid,
-        kind="chat",
-        status="resolved",
-        status_updated_at=long_ago,
-        last_message_at=long_ago,
-        last_inbound_at=long_ago,
-    )
+from support.gates import claim, judged, matching
 
 
 def test_a_chat_that_still_matches_passes(claimed):
     context, job, wid = claimed
     now = context.clock()
     assert judged(context, job, matching(context, wid), read_at=now, now=now) == gate.Pass("whatsapp")
-
-
-@pytest.fixture
-def twice(claimed):
-    """A job that one process claimed twice: it slept beyond its lease, and the task of the older claim has not ended."""
-    context, older, wid = claimed
-    reconcile.run(context, now=context.clock() + context.settings.lease_seconds * 2)
-    return context, older, claim(context), wid
-
-
-@pytest.mark.parametrize("order", [1, -1])
-def test_of_two_claims_of_one_job_that_come_together_only_the_later_one_passes(twice, order):
-    context, older, newer, wid = twice
-    now = context.clock()
-    asks = [gate.Ask(job, matching(context, wid), now) for job in (older, newer)][::order]
-    passed = dict(zip((ask.job.fence for ask in asks), gate.run(context, asks, now=now), strict=True))
-    assert passed == {older.fence: gate.Refusal(None), newer.fence: gate.Pass("whatsapp")}
-
-
-@pytest.mark.parametrize("order", [1, -1])
-def test_of_two_claims_of_one_job_that_end_together_only_the_later_one_writes(twice, order):
-    context, older, newer, _ = twice
-    ends = [moves.Move(job.id, JobEvent.RELEASE, job.fence) for job in (older, newer)][::order]
-    shared = removal.Removals(context, None)
-
-    async def both():
-        return await asyncio.gather(*map(shared.moves.ask, ends))
-
-    assert asyncio.run(both())[::order] == [False, True]
-
-
-def test_two_claims_of_one_job_give_back_the_lines_that_both_took(twice):
-    context, older, newer, _ = twice
-    shared = removal.Removals(context, None)
-
-    async def more_than_there_are():
-        for _ in range(SIDE_BY_SIDE):
-            await shared.enter(older)
-            await shared.enter(newer)
-            shared.leave(older)
-            shared.leave(newer)
-
-    asyncio.run(asyncio.wait_for(more_than_there_are(), 10))
-
-
-@pytest.mark.parametrize("lease", [3, 60])
-def test_no_call_leaves_when_somebody_else_may_have_the_job(claimed, lease):
-    context, job, wid = claimed
-    short = context.settings.model_copy(update={"lease_seconds": timedelta(seconds=lease)})
-    context, left = replace(context, settings=short), []
-
-    class Service:
-        """Tells until when the call may leave, and until when the lease lasts."""
-
-        clock_skew, name = None, "wassenger"
-
-        async def chat(self, *_):
-            return matching(context, wid)._replace(status="removed" if left else "resolved")
-
-        async def delete(self, *_, not_after, **__):
-            with context.sessions.begin() as session:
-                until = session.scalar(select(rows.c.lease_until).where(rows.c.id == job.id))
-            left.append((not_after, until))
-
-    calls = Calls(context, Service(), Service(), Pacer(context))
-    assert asyncio.run(removal.run(removal.Removals(context, calls), job))
-    ((not_after, until),) = left
-    assert not_after <= until
 
 
 def test_a_worker_that_lost_its_lease_may_not_pass_nor_write(claimed):
