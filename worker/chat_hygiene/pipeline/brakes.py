@@ -11,9 +11,6 @@ from chat_hygiene.core.words import count
 from chat_hygiene.store.loads import Load
 from chat_policies import Compiled, Policy
 
-WHOLE = 100
-"""Percent."""
-
 
 @dataclass(frozen=True, slots=True)
 class Trip:
@@ -76,7 +73,7 @@ def enough(policy: Policy, queued: int) -> int | None:
 
 def may_trip(policy: Policy, chats: int) -> bool:
     """Whether a brake could stop a run that queues all of so many chats."""
-    return policy.limits.max_chats < chats or policy.limits.max_share < WHOLE
+    return policy.limits.max_chats < chats or policy.limits.max_share < 100
 
 
 def judge(policy: Policy, load: Load) -> Trip | None:
