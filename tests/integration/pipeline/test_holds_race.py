@@ -10,9 +10,9 @@ from sqlalchemy.exc import OperationalError
 
 from chat_hygiene.core.facts import ChatFacts
 from chat_hygiene.pipeline import gate
-from chat_hygiene.store import jobs, switches
+from chat_hygiene.store import switches
 from chat_hygiene.wiring import Ledger, holding, stopping
-from support.gates import judged
+from support.gates import claim_all, judged
 
 CHATS = 24
 
@@ -28,17 +28,7 @@ def claimed(rig):
     del rig.overrides["read_only"]
     with rig.ledger() as ledger:
         context = ledger.context
-        with context.sessions.begin() as session:
-            found = jobs.claim(
-                session,
-                1,
-                CHATS,
-                mine=jobs.of_policies(None),
-                now=context.clock(),
-                lease=context.settings.lease_seconds,
-                owner=context.owner,
-                actor="tester",
-            )
+        found = claim_all(context)
         assert len(found) == CHATS
         yield context, found
 

@@ -6,11 +6,11 @@ import pytest
 from sqlalchemy import event, update
 
 from chat_hygiene.pipeline import gate
-from chat_hygiene.store import jobs
 from chat_hygiene.store.tables import chats
 from chat_hygiene.store.tables import jobs as job_rows
 from integration.pipeline.syncing import queue, whole
 from integration.pipeline.test_gate import matching
+from support.gates import claim_all
 
 MANY = 8
 
@@ -24,17 +24,7 @@ def claimed(rig):
     queue(rig)
     with rig.ledger() as ledger:
         context = ledger.context
-        with context.sessions.begin() as session:
-            found = jobs.claim(
-                session,
-                1,
-                MANY,
-                mine=jobs.of_policies(None),
-                now=context.clock(),
-                lease=context.settings.lease_seconds,
-                owner=context.owner,
-                actor="tester",
-            )
+        found = claim_all(context)
         assert sorted(job.wid for job in found) == sorted(wids)
         yield context, found
 
