@@ -93,10 +93,16 @@ class Plant(Scene):
         said = "\n".join(process.said()[-1500:] for _, process in self.processes)
         raise AssertionError(f"{what}: not within {PATIENCE} s\n{said}")
 
-    def deleted(self, more: int) -> None:
-        """Waits until so many more DELETE calls were made."""
+    def deleted(self, more: int, *, next_slot: bool = False) -> None:
+        """Waits until so many more DELETE calls were made; `next_slot` lets one come when nothing is open any more."""
         goal = len(self.world.deletes()) + more
-        self.until(lambda: len(self.world.deletes()) >= goal, f"{more} more deletions")
+
+        def done() -> bool:
+            if next_slot:
+                self.next_slot()
+            return len(self.world.deletes()) >= goal
+
+        self.until(done, f"{more} more deletions")
 
     def settle(self) -> float:
         """Waits until all that has to go is gone and no job is open; the seconds it took."""

@@ -91,18 +91,21 @@ def chats_of(session: Session, run_id: int, *, limit: int | None = None) -> list
 
 def page_of(session: Session, run_id: int, *, after: int, limit: int) -> list[Record]:
     """The same in the order of their rows, from the chat after one: a long run costs no more than its jobs' index."""
-    # OFFSET keeps PostgreSQL from walking every job of the ledger in the order that is wanted.
-    mine = select(jobs).where(jobs.c.run_id == run_id, jobs.c.chat_id > after).offset(0).subquery()
+    # OFFSET keeps PostgreSQL from walking every job of the ledger in the order that is wanted. Two narrow columns: all of a
+    # run are sorted, and one can have queued a great many.
+    mine = select(jobs.c.id, jobs.c.chat_id).where(jobs.c.run_id == run_id, jobs.c.chat_id > after).offset(0)
+    narrow = mine.subquery()
+    first = select(narrow.c.id).order_by(narrow.c.chat_id).limit(limit)
     queued = exists().where(jobs.c.run_id == run_id, jobs.c.chat_id == run_candidates.c.chat_id)
     put_down = func.coalesce(run_candidates.c.withheld_by, literal("listed"))
     candidates = _chats(run_candidates, put_down).where(
         run_candidates.c.run_id == run_id, run_candidates.c.chat_id > after, ~queued
     )
     parts = [
-        _chats(mine, mine.c.state).order_by(mine.c.chat_id).limit(limit).subquery(),
-        candidates.order_by(run_candidates.c.chat_id).limit(limit).subquery(),
+        _chats(jobs, jobs.c.state).where(jobs.c.id.in_(first)),
+        candidates.order_by(run_candidates.c.chat_id).limit(limit).subquery().select(),
     ]
-    rows = union_all(*(select(part) for part in parts)).subquery()
+    rows = union_all(*parts).subquery()
     return fetch(session, select(rows).order_by(rows.c.chat_id).limit(limit))
 
 
