@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import insert, update
 
 from chat_hygiene.core.states import JobState
-from chat_hygiene.store import heartbeats, purging
+from chat_hygiene.store import heartbeats, purging, tallies, upcoming
 from chat_hygiene.store.tables import devices, jobs, policies, policy_runs, switches
 from support.promtool import promtool
 from support.world import DAY, NOW
@@ -91,6 +91,15 @@ def test_overdue_is_what_the_report_view_says(site, world):
             text("SELECT overdue FROM report_v1_policies WHERE policy = 'resolved-30d'")
         )
     assert samples(site)[0]["chat_hygiene_overdue_chats"] == {("resolved-30d",): overdue}
+
+
+def test_jobs_are_counted_no_further_than_is_said(site, monkeypatch):
+    monkeypatch.setattr(tallies, "MOST", 2)
+    monkeypatch.setattr(upcoming, "MOST", 1)
+    values, _ = samples(site)
+    assert values["chat_hygiene_jobs"][("queued",)] == 2
+    assert values["chat_hygiene_overdue_chats"] == {("resolved-30d",): 1}
+    assert "10000 are so many or more" in site.get("/metrics").text
 
 
 @pytest.mark.parametrize(

@@ -1,24 +1,22 @@
-"""A few numbers that every page shows: counted at each look, and never further than somebody would read them.
-
-A count ends at `most`, so that a look at a million late chats costs what a look at ten thousand does.
-"""
+"""A few numbers that every page shows: counted at each look, and never further than `MOST`."""
 
 from datetime import datetime
 
-from sqlalchemy import Select, and_, case, func, or_, select
+from sqlalchemy import and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.debts import DebtState
 from chat_hygiene.core.states import OPEN_STATES, JobState
-from chat_hygiene.store import upcoming
+from chat_hygiene.store import tallies, upcoming
 from chat_hygiene.store.policies import WRITTEN
 from chat_hygiene.store.records import Record, fetch
 from chat_hygiene.store.runs import AWAITING
 from chat_hygiene.store.tables import jobs, policies, policy_runs, policy_versions
+from chat_hygiene.store.tallies import MOST
 
 
-def overdue(session: Session, *, now: datetime, most: int) -> int:
-    """Chats that should be gone and are not, queued or withheld: `most` stands for that many or more."""
+def overdue(session: Session, *, now: datetime) -> int:
+    """Chats that should be gone and are not, queued or withheld."""
     # By policy, so that within the index only what is late is read.
     names = session.execute(select(policies.c.id).order_by(policies.c.id)).scalars().all()
     late = select(jobs.c.id).where(
@@ -26,21 +24,21 @@ def overdue(session: Session, *, now: datetime, most: int) -> int:
         jobs.c.policy_id.in_(names),
         jobs.c.not_before < now,
     )
-    queued = _count(session, late, most)
-    return min(most, queued + _count(session, upcoming.withheld_late(now), most - queued))
+    queued = tallies.count(session, late)
+    return queued + tallies.count(session, upcoming.withheld_late(now), most=MOST - queued)
 
 
-def owed(session: Session, *, most: int) -> int:
+def owed(session: Session) -> int:
     """Chats that were removed here and are not known to be gone from WhatsApp."""
     states = [DebtState.OPEN.value, DebtState.ABANDONED.value]
-    return _count(session, select(jobs.c.id).where(jobs.c.debt_state.in_(states)), most)
+    return tallies.count(session, select(jobs.c.id).where(jobs.c.debt_state.in_(states)))
 
 
-def failed(session: Session, *, since: datetime, most: int) -> int:
+def failed(session: Session, *, since: datetime) -> int:
     """Jobs that failed for good, or were quarantined, since then."""
     states = [JobState.FAILED.value, JobState.QUARANTINED.value]
     at = or_(jobs.c.finished_at >= since, jobs.c.last_failed_at >= since)
-    return _count(session, select(jobs.c.id).where(jobs.c.state.in_(states), at), most)
+    return tallies.count(session, select(jobs.c.id).where(jobs.c.state.in_(states), at))
 
 
 def policies_now(session: Session) -> list[Record]:
@@ -73,7 +71,3 @@ def awaiting(session: Session) -> int:
     """Runs that await an approval."""
     query = select(func.count()).select_from(policy_runs).where(policy_runs.c.state == AWAITING)
     return session.execute(query).scalar_one()
-
-
-def _count(session: Session, rows: Select[int], most: int) -> int:
-    return session.execute(select(func.count()).select_from(rows.limit(most).subquery())).scalar_one()

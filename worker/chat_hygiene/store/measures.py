@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import product
 
-from sqlalchemy import Select, and_, func, select, union_all
+from sqlalchemy import and_, func, select, union_all
 from sqlalchemy.orm import Session
 
-from chat_hygiene.core.states import JobState
-from chat_hygiene.store import heartbeats, switches, upcoming
+from chat_hygiene.store import heartbeats, switches, tallies, upcoming
 from chat_hygiene.store.tables import daily_counts, devices, jobs, policies, policy_runs, purged_runs
 
 OUTCOMES = ("deleted", "removed_locally", "already_gone", "failed")
@@ -23,7 +22,7 @@ _DEPARTED = "removed"
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """Counts by label, in the order of the labels; of instants None is never.
+    """Counts by label, in the order of the labels, of jobs up to `tallies.MOST`; of instants None is never.
 
     `run_due_at`: the slot of a policy that should have run by now and has not ended; None: nothing is due.
     """
@@ -48,26 +47,18 @@ def read(session: Session, *, now: datetime) -> Measures:
     synced, owed = _synced(session), _owed(session)
     ticked = (each.at for each in heartbeats.read(session) if each.part == "tick")
     return Measures(
-        jobs={(state,): 0 for state in JobState} | _counts(session, _by_state()),
+        jobs={(state,): number for state, number in tallies.by_state(session).items()},
         deletions=dict.fromkeys(product(names, OUTCOMES), 0) | _deletions(session),
         runs_ended={key: runs.get(key, 0) for key in product(names, RUNS_ENDED)},
         runs_open={key: runs.get(key, 0) for key in product(names, RUNS_OPEN)},
         run_due_at=dict.fromkeys(product(names)) | _due(session, now),
         debts=dict.fromkeys(synced, 0) | {label: count for label, (count, _) in owed.items()},
         owed_since=dict.fromkeys(synced) | {label: since for label, (_, since) in owed.items()},
-        overdue={(name,): 0 for name in names} | _overdue(session, now),
+        overdue={(name,): number for name, number in upcoming.overdue(session, now=now).items()},
         synced_at=synced,
         ticked_at=next(ticked, None),
         stopped=switches.stopped(session) is not None,
     )
-
-
-def _counts(session: Session, query: Select[str, int]) -> dict[Labels, int]:
-    return {(label,): count for label, count in session.execute(query).all()}
-
-
-def _by_state() -> Select[str, int]:
-    return select(jobs.c.state, func.count()).group_by(jobs.c.state)
 
 
 def _owed(session: Session) -> dict[Labels, tuple[int, datetime]]:
@@ -90,10 +81,6 @@ def _due(session: Session, now: datetime) -> dict[Labels, datetime | None]:
     ).subquery()
     query = select(slots.c.name, func.min(slots.c.slot)).group_by(slots.c.name)
     return {(name,): slot for name, slot in session.execute(query)}
-
-
-def _overdue(session: Session, now: datetime) -> dict[Labels, int]:
-    return {(each.policy,): each.chats for each in upcoming.late(session, now=now)}
 
 
 def _deletions(session: Session) -> dict[Labels, int]:

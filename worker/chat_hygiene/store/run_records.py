@@ -5,6 +5,8 @@ from typing import Any
 from sqlalchemy import FromClause, Select, and_, exists, func, literal, select, union_all
 from sqlalchemy.orm import Session
 
+from chat_hygiene.core.states import JobState
+from chat_hygiene.store import tallies
 from chat_hygiene.store.records import Record, fetch
 from chat_hygiene.store.runs import AWAITING
 from chat_hygiene.store.tables import (
@@ -64,6 +66,11 @@ def outcomes(session: Session, run_id: int) -> dict[str, int]:
     """How many of a run's jobs stand in each state."""
     query = select(jobs.c.state, func.count()).where(jobs.c.run_id == run_id).group_by(jobs.c.state)
     return dict(session.execute(query).all())
+
+
+def standing(session: Session, run_id: int) -> dict[JobState, int]:
+    """The same, each up to `tallies.MOST`: what a look at many runs can afford."""
+    return tallies.by_state(session, jobs.c.run_id == run_id)
 
 
 def put_down(session: Session, run_id: int) -> dict[str, int]:

@@ -14,12 +14,11 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql import literal
 
 from chat_hygiene.core.states import HOLDING_STATES, OPEN_STATES, JobState
+from chat_hygiene.store import tallies
 from chat_hygiene.store.records import Record, fetch
 from chat_hygiene.store.tables import chats, jobs, policies, policy_runs, run_candidates
+from chat_hygiene.store.tallies import MOST
 from chat_hygiene.store.types import Instant
-
-MOST = 10_000
-"""A place or a number of so many stands for so many or more: nobody reads further, and a long queue is not counted."""
 
 # Written into the statement: the planner must see that a partial index holds all these rows.
 _QUEUED = jobs.c.state == literal(JobState.QUEUED.value, literal_execute=True)
@@ -57,13 +56,8 @@ def late(session: Session, *, now: datetime) -> list[Late]:
         .where(jobs.c.state.in_([state.value for state in OPEN_STATES]), jobs.c.not_before < now)
         .group_by(jobs.c.policy_id)
     )
-    withheld = (
-        _withheld(policy_runs.c.policy_id, func.count(), func.min(run_candidates.c.not_before))
-        .where(run_candidates.c.not_before < now)
-        .group_by(policy_runs.c.policy_id)
-    )
     found: dict[int, list[tuple[int, datetime]]] = defaultdict(list)
-    for query in (queued, withheld):
+    for query in (queued, _late_withheld(now)):
         for policy_id, number, since in session.execute(query):
             found[policy_id].append((number, since))
     names = dict(session.execute(select(policies.c.id, policies.c.name)).all())
@@ -74,6 +68,25 @@ def late(session: Session, *, now: datetime) -> list[Late]:
         ),
         key=lambda each: each.policy,
     )
+
+
+def overdue(session: Session, *, now: datetime) -> dict[str, int]:
+    """How many are late by each delete policy, 0 where none is; of those that are queued it counts up to `MOST`."""
+    mine = (
+        select(jobs.c.id)
+        .where(
+            jobs.c.policy_id == policies.c.id,
+            jobs.c.state.in_([state.value for state in OPEN_STATES]),
+            jobs.c.not_before < now,
+        )
+        .limit(MOST)
+        .correlate(policies)
+        .subquery()
+    )
+    queued = select(func.count()).select_from(mine).scalar_subquery()
+    withheld = {policy_id: number for policy_id, number, _ in session.execute(_late_withheld(now))}
+    named = select(policies.c.id, policies.c.name, queued).where(policies.c.action == "delete")
+    return {name: number + withheld.get(each, 0) for each, name, number in session.execute(named)}
 
 
 def withheld_late(now: datetime) -> Select[int]:
@@ -155,8 +168,16 @@ def _ahead(session: Session, on_device: ColumnElement[bool], job: Record) -> int
 
 
 def _count(session: Session, which: ColumnElement[bool]) -> int:
-    rows = select(jobs.c.id).where(which).limit(MOST).subquery()
-    return session.execute(select(func.count()).select_from(rows)).scalar_one()
+    return tallies.count(session, select(jobs.c.id).where(which))
+
+
+def _late_withheld(now: datetime) -> Select[int, int, datetime]:
+    """Of each policy how many are withheld and late, and since when the first is."""
+    return (
+        _withheld(policy_runs.c.policy_id, func.count(), func.min(run_candidates.c.not_before))
+        .where(run_candidates.c.not_before < now)
+        .group_by(policy_runs.c.policy_id)
+    )
 
 
 def _withheld(*columns: ColumnElement[Any]) -> Select[Any]:

@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from chat_hygiene.store import measures
 from chat_hygiene.store.measures import Labels, Measures
+from chat_hygiene.store.tallies import MOST
 from chat_hygiene.wiring import Ledger
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
@@ -40,7 +41,7 @@ class _Measured(Collector):
         """Every family, with all of its labels."""
         found = self._found
         ages: dict[Labels, float] = {label: self._age(at) for label, at in found.synced_at.items()}
-        yield _gauge("jobs", "Delete jobs by state", ["state"], found.jobs)
+        yield _gauge("jobs", f"Delete jobs by state; {MOST} are so many or more", ["state"], found.jobs)
         yield _counter("deletions", "Delete jobs that ended", ["policy", "outcome"], found.deletions)
         yield _counter("runs", "Runs of a policy that ended", ["policy", "state"], found.runs_ended)
         yield _gauge(
@@ -63,7 +64,7 @@ class _Measured(Collector):
         )
         yield _gauge(
             "overdue_chats",
-            "Chats that should be gone and are not: queued or withheld",
+            f"Chats that should be gone and are not: queued ({MOST} are so many or more) or withheld",
             ["policy"],
             found.overdue,
         )

@@ -6,8 +6,9 @@ from datetime import timedelta
 from enum import StrEnum
 
 from chat_hygiene.core.words import count, span
+from chat_hygiene.store.tallies import MOST
 from chat_hygiene.web.zones import distance
-from chat_hygiene.wiring.glancing import MOST, Glance
+from chat_hygiene.wiring.glancing import Glance
 from chat_hygiene.wiring.health import QUEUES, TICK, Part
 
 

@@ -11,7 +11,7 @@ from chat_hygiene.core.words import span
 from chat_hygiene.pipeline.explain import PolicyVerdict, Queued, Report
 from chat_hygiene.store.pseudonyms import mask_numbers
 from chat_hygiene.store.records import Record
-from chat_hygiene.store.upcoming import MOST
+from chat_hygiene.store.tallies import MOST
 
 Line = tuple[str | datetime, ...]
 

@@ -13,8 +13,6 @@ from chat_hygiene.store.switches import Stop
 from chat_hygiene.wiring.health import Health, health
 from chat_hygiene.wiring.ledger import Ledger
 
-MOST = 10_000
-"""A count of so many stands for so many or more."""
 LATELY = timedelta(days=7)
 """For so long a failure is news: after that a run of its policy queues its chat again."""
 
@@ -66,9 +64,9 @@ def glance_at(ledger: Ledger, *, now: datetime) -> Glance:
             health=health(ledger, now=now),
             numbers=numbers,
             stale=tuple(each for each in numbers if each.usable and each.id not in fresh),
-            overdue=glance.overdue(session, now=now, most=MOST),
-            owed=glance.owed(session, most=MOST),
-            failed=glance.failed(session, since=now - LATELY, most=MOST),
+            overdue=glance.overdue(session, now=now),
+            owed=glance.owed(session),
+            failed=glance.failed(session, since=now - LATELY),
             awaiting=glance.awaiting(session),
         )
 

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from chat_hygiene.core.states import JobState
 from chat_hygiene.pipeline import slots
 from chat_hygiene.pipeline.house import catch_up_of
 from chat_hygiene.pipeline.slots import Coming
@@ -19,11 +20,18 @@ from chat_hygiene.wiring.ledger import Ledger
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A policy and its newest runs, newest first. `outcomes`: how many jobs of the newest one stand in each state."""
+    """A policy and its newest runs, newest first."""
 
     ruled: Ruled
     runs: tuple[Record, ...]
-    outcomes: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """A delete policy with its newest run. `jobs`: how many of that run's stand in each state, up to `tallies.MOST`."""
+
+    rule: Rule
+    jobs: dict[JobState, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,16 @@ def rules(ledger: Ledger) -> list[Rule]:
         return [_rule(session, each, runs=1) for each in rulebook.read(session)]
 
 
+def fates(ledger: Ledger) -> list[Fate]:
+    """Every delete policy that is not retired, and what became of what its newest run queued."""
+    with ledger.reading() as session:
+        deleting = [each for each in rulebook.read(session) if each.action == "delete"]
+        found = [_rule(session, each, runs=1) for each in deleting]
+        ran = {each.ruled.id: each.runs[0]["id"] for each in found if each.runs}
+        jobs = {policy: run_records.standing(session, run) for policy, run in ran.items()}
+        return [Fate(each, jobs.get(each.ruled.id, {})) for each in found]
+
+
 def story_of(ledger: Ledger, name: str, *, runs: int, now: datetime) -> Story | None:
     """One policy, retired or not, with so many of its newest runs; None: there never was one of that name."""
     with ledger.reading() as session:
@@ -82,9 +100,7 @@ def calendar(ledger: Ledger, *, runs: int, now: datetime, until: datetime) -> Ca
 
 
 def _rule(session: Session, ruled: Ruled, *, runs: int) -> Rule:
-    newest = run_records.newest(session, ruled.id, limit=runs)
-    outcomes = run_records.outcomes(session, newest[0]["id"]) if newest else {}
-    return Rule(ruled, tuple(newest), outcomes)
+    return Rule(ruled, tuple(run_records.newest(session, ruled.id, limit=runs)))
 
 
 def _coming(ledger: Ledger, ruled: Ruled, *, now: datetime, until: datetime) -> Coming | None:

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from urllib.parse import urlencode
 
+from chat_hygiene.store.tallies import MOST
 from chat_hygiene.web import paging
 from chat_hygiene.web.page import Content, Deed, Group, MissingError, Page, Sheet, Visit
 from chat_hygiene.web.pages.failures import why
 from chat_hygiene.wiring import looking, operating, recalling
-from chat_hygiene.wiring.glancing import MOST
 
 BECAUSE = {
     "forced": "the call was forced",

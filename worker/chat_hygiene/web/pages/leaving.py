@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from urllib.parse import urlencode
 
+from chat_hygiene.store.tallies import MOST
 from chat_hygiene.web import paging
 from chat_hygiene.web.page import Content, Group, Page, Sheet, Visit
 from chat_hygiene.wiring import listing
-from chat_hygiene.wiring.glancing import MOST
 
 BLOCKS = {
     "stopped": "stopped, or its policy is paused",

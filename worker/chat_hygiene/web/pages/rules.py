@@ -9,7 +9,7 @@ from chat_hygiene.web.page import Content, Deed, Group, MissingError, Page, Visi
 from chat_hygiene.web.telling import told
 from chat_hygiene.wiring import applying, ruling
 from chat_hygiene.wiring.deciding import funnel_of
-from chat_hygiene.wiring.ruling import Rule, Timeline
+from chat_hygiene.wiring.ruling import Fate, Rule, Timeline
 from chat_policies import ClauseCount, Funnel, schedule_words, written
 
 _DOTS = 14
@@ -79,20 +79,20 @@ def _line(timeline: Timeline) -> Record:
 
 
 def _read_nothing(visit: Visit) -> Content:
-    found = [each for each in ruling.rules(visit.ledger) if each.ruled.action == "delete"]
-    quiet = [each for each in found if not each.outcomes.get(JobState.DELETED)]
+    found = ruling.fates(visit.ledger)
+    quiet = [each for each in found if not each.jobs.get(JobState.DELETED)]
     return {"quiet": [_why(each) for each in quiet], "policies": len(found)}
 
 
-def _why(rule: Rule) -> Record:
+def _why(fate: Fate) -> Record:
     """The newest run, where its chats stand, and the clause that kept most of what it saw."""
-    run = rule.runs[0] if rule.runs else None
+    run = fate.rule.runs[0] if fate.rule.runs else None
     funnel = None if run is None else funnel_of(run)
     most = None if funnel is None else max(funnel.clauses, key=_kept, default=None)
     return {
-        "ruled": rule.ruled,
+        "ruled": fate.rule.ruled,
         "run": run and told(run),
-        "outcomes": {state: number for state, number in rule.outcomes.items() if number},
+        "jobs": {state.value: number for state, number in fate.jobs.items() if number},
         "funnel": funnel,
         "most": None if funnel is None or most is None or not _kept(most) else _most(funnel, most),
     }
