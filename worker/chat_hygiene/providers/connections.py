@@ -25,13 +25,19 @@ class Connections:
 
     @asynccontextmanager
     async def lend(self) -> AsyncIterator[httpx.AsyncHTTPTransport]:
-        """The one used last, for the length of the block."""
+        """The one used last, for the length of the block; one that a block left by an error is closed, not lent again.
+
+        httpcore keeps the place of a connection whose call is cancelled between connecting and sending, and each call over it
+        would wait for that place.
+        """
         async with self._seats:
             transport = self._free.pop() if self._free else _new()
             try:
                 yield transport
-            finally:
-                self._free.append(transport)
+            except BaseException:
+                await transport.aclose()
+                raise
+            self._free.append(transport)
 
     async def aclose(self) -> None:
         """Closes all of them."""
