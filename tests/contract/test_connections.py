@@ -53,9 +53,7 @@ def test_a_call_cancelled_at_any_step_leaves_its_place_to_others(step):
         async with asyncio.timeout(10):
             for _ in range(MAX_CONNECTIONS):
                 # At the last step nothing is waited for any more, so that the call may end well.
-                await asyncio.gather(
-                    asyncio.create_task(call(connections, url, cut)), return_exceptions=True
-                )
+                await asyncio.gather(asyncio.create_task(call(connections, url, cut)), return_exceptions=True)
             assert reached.count(step) == MAX_CONNECTIONS
             assert await asyncio.gather(*(call(connections, url, note) for _ in range(MAX_CONNECTIONS)))
         await connections.aclose()
