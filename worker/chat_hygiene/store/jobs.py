@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, RowMapping, Select, and_, bindparam, exists, func, literal, select, true
+from sqlalchemy import ColumnElement, RowMapping, Select, and_, exists, func, literal, select, true
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.decisions import LOST, NO_ANSWER, Intent
@@ -92,15 +92,6 @@ _COLUMNS = (
 )
 
 
-_CLAIMED = (
-    select(*_COLUMNS)
-    .join(chats, chats.c.id == jobs.c.chat_id)
-    .join(devices, devices.c.id == jobs.c.device_id)
-    .where(jobs.c.id.in_(bindparam("ids", expanding=True)))
-    .order_by(jobs.c.next_attempt_at, jobs.c.id)
-)
-
-
 def of_policies(policy_ids: Collection[int] | None) -> ColumnElement[bool]:
     """Jobs of these policies; None: of all."""
     return true() if policy_ids is None else jobs.c.policy_id.in_(policy_ids)
@@ -182,21 +173,24 @@ def claim_all(
     actor: str,
 ) -> list[Job]:
     """The same of several devices, each with how many at most and which."""
-    ids: list[int] = []
+    found: list[RowMapping] = []
     for device_id, most, mine in wanted:
-        due = select(jobs.c.id).where(
-            jobs.c.device_id == device_id, _WORKABLE, jobs.c.next_attempt_at <= now, mine
+        due = (
+            select(*_COLUMNS)
+            .join(chats, chats.c.id == jobs.c.chat_id)
+            .join(devices, devices.c.id == jobs.c.device_id)
+            .where(jobs.c.device_id == device_id, _WORKABLE, jobs.c.next_attempt_at <= now, mine)
         )
         # In the order of the index alone: a run queues all its jobs for one instant, and sorting those would read them all.
-        query = due.order_by(jobs.c.next_attempt_at).limit(most).with_for_update(skip_locked=True)
-        ids += session.execute(query).scalars()
-    if not ids:
+        query = due.order_by(jobs.c.next_attempt_at).limit(most).with_for_update(of=jobs, skip_locked=True)
+        found += session.execute(query).mappings()
+    if not found:
         return []
     leased = {"lease_owner": owner, "lease_until": now + lease}
-    claims = [Move(job_id, JobEvent.CLAIM, values=leased) for job_id in ids]
+    claims = [Move(row["id"], JobEvent.CLAIM, values=leased) for row in found]
     moves.move_all(session, claims, now=now, actor=actor)
-    found = session.execute(_CLAIMED, {"ids": ids}).mappings()
-    return [Job(**{**row, "intent": _intent(row)}) for row in found]
+    # The mover has made each fence one higher.
+    return [Job(**{**row, "intent": _intent(row), "fence": row["fence"] + 1}) for row in found]
 
 
 def _intent(row: RowMapping) -> Intent | None:
