@@ -152,7 +152,12 @@ class Scene:
             self._ambush = None
         time.sleep(ambush.delay)
         ambush.victim, ambush.call = owner, call
-        os.kill(ambush.pid, ambush.signal)
+        try:
+            os.kill(ambush.pid, ambush.signal)
+        except ProcessLookupError:
+            # A call of the one before, which is dead: this ambush waits for a living one.
+            self._ambush = ambush
+            return
         while ambush.signal is signal.SIGSTOP and (
             not stands_still(ambush.pid) or in_transaction(self.engine)
         ):
