@@ -19,7 +19,7 @@ demo: $(VENV)/.runtime ## The whole job on a built-in fake server, in a temporar
 	@$(BIN)/chat-hygiene demo
 
 test: $(VENV)/.dev ## Every test, on SQLite and on a PostgreSQL that it starts and stops itself
-	@$(BIN)/python -m pytest -n 3 --dist worksteal
+	@$(BIN)/python -m pytest -n 4 --dist worksteal
 
 check: $(VENV)/.dev ## Style, types and layers
 	@$(BIN)/ruff check
