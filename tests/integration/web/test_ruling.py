@@ -9,7 +9,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import insert, select
 
+from chat_hygiene.store import tallies
 from chat_hygiene.store.tables import audit_events, jobs, policy_runs
+from chat_hygiene.web import strip
 from integration.pipeline.deciding import NONE, queued, run, waiting
 from support.site import served
 from support.timetable import DAY, Timetable
@@ -128,6 +130,19 @@ def test_a_policy_tells_its_rule_and_what_each_version_changed_and_pauses_and_go
         assert "60d" in page
         for typed in (REASON, "written by hand", "by somebody else", "/policies/old/pause"):
             assert typed not in page, f"a reader sees “{typed}”"
+
+
+def test_what_a_run_queued_is_counted_no_further_than_is_said(table, show, monkeypatch):
+    table.policy("often", limits="{max_chats: 100, max_share: 100%, canary: off}")
+    table.number()
+    for chat in (1, 2, 3):
+        table.chat(chat)
+    run(table, "often")
+    with show() as site, site.browser() as browser:
+        assert "What it queued: 3 queued." in words(browser.get("/nothing"))
+        for module in (tallies, strip):
+            monkeypatch.setattr(module, "MOST", 2)
+        assert "What it queued: 2+ queued." in words(browser.get("/nothing"))
 
 
 def test_the_newest_runs_are_told_with_what_is_to_come_and_why_nothing_went(table, show):
