@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy import and_, case, literal, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bench import deck, rivals
 from bench.ground import ENGINES, Ground
 from bench.measuring import Row, expect, medians, ms, seconds
 from bench.world import MILLION, World, world
-from chat_hygiene.pipeline import evaluate, rules
+from chat_hygiene.pipeline import at_once, evaluate, rules
 from chat_hygiene.pipeline.evaluation import Evaluation
-from chat_hygiene.store import candidates, runs, withheld
+from chat_hygiene.store import runs
 from chat_hygiene.store.policies import StoredPolicy
 from chat_hygiene.store.tables import jobs
 
@@ -71,24 +71,11 @@ class Case:
         return spent
 
     def by_product(self, session: Session, run_id: int) -> None:
-        """What a run does from the stored policy to its queued jobs, in `pipeline.concluding`, brakes aside."""
+        """What a run does from the stored policy to its queued jobs, the brakes' judgement included."""
         context, stored = self.world.context, self.stored
         compiled = rules.clauses(session, stored.policy, context.settings, now=deck.NOW)
         evaluation = Evaluation(context, session, stored, run_id, compiled, deck.NOW)
-        withheld.withhold(
-            session,
-            and_(compiled.matches(), evaluation.job.holds()),
-            run_id=run_id,
-            policy_id=stored.id,
-            by=case((evaluation.fresh.holds(), literal(withheld.BRAKE)), else_=literal(withheld.STALE)),
-            grace=stored.policy.grace,
-            now=deck.NOW,
-        )
-        withheld.forget(session, stored.id, but=run_id)
-        candidate = withheld.among(run_id, by=withheld.BRAKE)
-        candidates.by_device(session, candidate)
-        evaluation.queue(candidate)
-        withheld.let_go(session, run_id, by=withheld.BRAKE)
+        expect(at_once.queue(evaluation), (len(self.wanted), 0), "queued at once")
 
     def by_hand(self, session: Session, run_id: int) -> None:
         """One statement."""

@@ -72,8 +72,8 @@ def approve(
         report = replace(listed.queue(evaluation, by=BRAKE, per_day=per_day), cancelled=cancelled)
         _not_all_stale(run, report.dropped, remaining=report.queued)
         if report.deferred:
-            matches = and_(evaluation.compiled.matches(), evaluation.job.holds())
-            withheld.mark_stale(session, run_id, and_(matches, not_(evaluation.fresh.holds())))
+            stale = and_(evaluation.matches, not_(evaluation.fresh.holds()))
+            withheld.mark_stale(session, run_id, stale)
         withheld.let_go(session, run_id, by=BRAKE)
         detail = {
             "awaited_for": run.reason,

@@ -1,8 +1,8 @@
 """Concluding a run: which chats a policy's clauses let go, which of them may be queued, and why the rest stays.
 
-A run of the policy, a plan and an approval go through the same clauses. A run puts its candidates down first; then the
-stop switch, the brakes and the canary judge them, in this order. What passes is queued, the rest stays put down as
-withheld. A plan and an approval begin with candidates that are put down already, and can only lose some: a person saw
+A run of the policy, a plan and an approval go through the same clauses. Of a run the stop switch, the brakes and the
+canary judge the candidates, in this order. Most runs may queue all of theirs, and do so at once (`at_once`); of the others
+they are put down first, what passes is queued, and the rest stays put down as withheld. A plan and an approval begin with candidates that are put down already, and can only lose some: a person saw
 that list, so that neither brakes nor canary are asked.
 """
 
@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from chat_hygiene.core.events import Event
 from chat_hygiene.core.reasons import Reason
-from chat_hygiene.pipeline import judging, listed, rules
+from chat_hygiene.pipeline import at_once, judging, listed, rules
 from chat_hygiene.pipeline.context import Context
 from chat_hygiene.pipeline.evaluation import Evaluation, Report, mode
 from chat_hygiene.pipeline.judging import Ruling
@@ -60,36 +60,40 @@ def _evaluate(evaluation: Evaluation, funnel: Funnel) -> Report:
         now=now,
         actor=evaluation.context.actor,
     )
-    matches = and_(evaluation.compiled.matches(), evaluation.job.holds())
-    fresh = evaluation.fresh.holds()
     notes = tuple(_never_known(funnel))
     if not stored.enforces:
-        withheld.forget(session, stored.id)
-        reachable = candidates.by_device(session, and_(matches, fresh))
-        found = candidates.count(session, matches)
-        trips = judging.trips(
-            session, stored.policy, evaluation.compiled, reachable, policy_id=stored.id, now=now
-        )
-        would = tuple(f"if it enforced, it would await an approval: {trip.words}" for trip in trips)
-        report = replace(evaluation.report("done", Reason.OBSERVE), funnel=funnel, notes=(*notes, *would))
-        return replace(
-            report, deferred=found - sum(reachable.values()), duplicates=max(0, funnel.matched - found)
-        )
-
+        return _observe(evaluation, funnel, notes)
     stopped = switches.stopped(session) is not None
-    counts = withheld.withhold(
-        session,
-        matches,
-        run_id=run_id,
-        policy_id=stored.id,
-        by=literal(STOPPED) if stopped else case((fresh, literal(BRAKE)), else_=literal(STALE)),
-        grace=stored.policy.grace,
-        now=now,
-    )
-    withheld.forget(session, stored.id, but=run_id)
-    duplicates = max(0, funnel.matched - sum(counts.values()))
-    report = _judge(evaluation, counts, stopped=stopped, duplicates=duplicates)
+    went = at_once.queue(evaluation) if not stopped and at_once.may(evaluation, funnel.matched) else None
+    if went is not None:
+        queued, deferred = went
+        duplicates = max(0, funnel.matched - queued - deferred)
+        report = _all_went(evaluation, queued, deferred=deferred, duplicates=duplicates)
+    else:
+        fresh = case((evaluation.fresh.holds(), literal(BRAKE)), else_=literal(STALE))
+        counts = evaluation.withhold(evaluation.matches, by=literal(STOPPED) if stopped else fresh)
+        withheld.forget(session, stored.id, but=run_id)
+        duplicates = max(0, funnel.matched - sum(counts.values()))
+        report = _judge(evaluation, counts, stopped=stopped, duplicates=duplicates)
     return replace(report, funnel=funnel, duplicates=duplicates, notes=(*notes, *report.notes))
+
+
+def _observe(evaluation: Evaluation, funnel: Funnel, notes: tuple[str, ...]) -> Report:
+    session, stored = evaluation.session, evaluation.stored
+    withheld.forget(session, stored.id)
+    reachable = candidates.by_device(session, and_(evaluation.matches, evaluation.fresh.holds()))
+    found = candidates.count(session, evaluation.matches)
+    trips = judging.trips(
+        session, stored.policy, evaluation.compiled, reachable, policy_id=stored.id, now=evaluation.now
+    )
+    would = tuple(f"if it enforced, it would await an approval: {trip.words}" for trip in trips)
+    return replace(
+        evaluation.report("done", Reason.OBSERVE),
+        funnel=funnel,
+        notes=(*notes, *would),
+        deferred=found - sum(reachable.values()),
+        duplicates=max(0, funnel.matched - found),
+    )
 
 
 def _judge(evaluation: Evaluation, counts: dict[str, int], *, stopped: bool, duplicates: int) -> Report:
@@ -100,8 +104,7 @@ def _judge(evaluation: Evaluation, counts: dict[str, int], *, stopped: bool, dup
     if stopped:
         return evaluation.report("done", Reason.STOPPED)
     if not reachable:
-        reason = Reason.STALE if stale else Reason.ALREADY_QUEUED if duplicates else Reason.NOTHING_MATCHED
-        return replace(evaluation.report("done", reason), deferred=stale)
+        return _all_went(evaluation, 0, deferred=stale, duplicates=duplicates)
     verdict = judging.run(
         session,
         stored.policy,
@@ -117,7 +120,7 @@ def _judge(evaluation: Evaluation, counts: dict[str, int], *, stopped: bool, dup
             queued = evaluation.queue(candidate)
             # Another policy's run may have been first with some of them.
             withheld.let_go(session, run_id, by=BRAKE)
-            return replace(evaluation.report("done", Reason.QUEUED), queued=queued, deferred=stale)
+            return _all_went(evaluation, queued, deferred=stale, duplicates=duplicates)
         case Ruling.FIRST:
             queued = evaluation.queue(withheld.oldest(run_id, verdict.first))
             report = replace(evaluation.report("done", Reason.QUEUED), queued=queued, canary=True)
@@ -130,6 +133,14 @@ def _judge(evaluation: Evaluation, counts: dict[str, int], *, stopped: bool, dup
         case Ruling.ASK_CANARY:
             report = evaluation.report(runs.AWAITING, Reason.CANARY)
             return replace(report, deferred=stale, notes=verdict.words, expires_at=expires_at)
+
+
+def _all_went(evaluation: Evaluation, queued: int, *, deferred: int, duplicates: int) -> Report:
+    if queued:
+        reason = Reason.QUEUED
+    else:
+        reason = Reason.STALE if deferred else Reason.ALREADY_QUEUED if duplicates else Reason.NOTHING_MATCHED
+    return replace(evaluation.report("done", reason), queued=queued, deferred=deferred)
 
 
 def _evaluate_plan(evaluation: Evaluation, funnel: Funnel) -> Report:

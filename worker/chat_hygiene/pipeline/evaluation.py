@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, and_
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.reasons import Reason
@@ -87,6 +87,11 @@ class Evaluation:
         return Clause("job", "not queued, deleted or failed already", free, wanted=True, facts=())
 
     @property
+    def matches(self) -> ColumnElement[bool]:
+        """True for a chat that the policy matches and that may get a job."""
+        return and_(self.compiled.matches(), self.job.holds())
+
+    @property
     def fresh(self) -> Clause:
         """True for a chat on a number whose data is fresh enough to delete by."""
         return rules.fresh(self.session, self.context.settings, self.stored.policy, now=self.now)
@@ -104,6 +109,18 @@ class Evaluation:
         for job_id, clause in gone:
             moves.move(self.session, job_id, JobEvent.CANCEL, now=now, actor=actor, detail={"clause": clause})
         return len(gone)
+
+    def withhold(self, condition: ColumnElement[bool], *, by: ColumnElement[str]) -> dict[str, int]:
+        """Puts down each chat that satisfies it, withheld `by`; returns how many by each."""
+        return withheld.withhold(
+            self.session,
+            condition,
+            run_id=self.run_id,
+            policy_id=self.stored.id,
+            by=by,
+            grace=self.stored.policy.grace,
+            now=self.now,
+        )
 
     def queue(self, condition: ColumnElement[bool], *, per_day: int | None = None) -> int:
         """A job for each chat that satisfies it, withheld no longer; returns how many."""

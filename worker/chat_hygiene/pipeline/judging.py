@@ -73,6 +73,11 @@ def run(
     """Judges so many candidates per number (its row id). A policy that is not stored yet has the id and version 0."""
     if tripped := trips(session, policy, compiled, wanted, policy_id=policy_id, now=now):
         return Verdict(Ruling.ASK_BRAKE, trips=tripped)
+    return canary(session, policy, settings, policy_id=policy_id, version=version)
+
+
+def canary(session: Session, policy: Policy, settings: Settings, *, policy_id: int, version: int) -> Verdict:
+    """The canary alone: it asks of the version's earlier runs, and not of candidates."""
     size = canary_of(policy, settings)
     if size is None:
         return Verdict(Ruling.ALL)
@@ -96,7 +101,7 @@ def trips(
     policy_id: int,
     now: datetime,
 ) -> tuple[Trip, ...]:
-    """The brakes alone."""
+    """The brakes alone. Candidates that the run has queued already count as wanted."""
     found = loads.loads(
         session,
         wanted,

@@ -15,7 +15,7 @@ from chat_hygiene.store import candidates, withheld
 def queue(evaluation: Evaluation, *, by: str | None, per_day: int | None = None) -> Report:
     """Queues those of a run's candidates that still match: `by` says which, as in `store.withheld`; names the others."""
     session, run_id = evaluation.session, evaluation.run_id
-    matches = and_(evaluation.compiled.matches(), evaluation.job.holds(), evaluation.fresh.holds())
+    matches = and_(evaluation.matches, evaluation.fresh.holds())
     among = withheld.among(run_id, by=by)
     before = candidates.count(session, and_(among, withheld.queued(run_id)))
     queued = evaluation.queue(and_(matches, among), per_day=per_day)

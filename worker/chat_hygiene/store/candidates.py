@@ -140,6 +140,12 @@ def by_device(session: Session, condition: ColumnElement[bool], *, most: int | N
     return dict(session.execute(select(here.c.device_id, func.count()).group_by(here.c.device_id)).all())
 
 
+def queued_by_device(session: Session, run_id: int) -> dict[int, int]:
+    """How many a run has queued on each device, by the device's row id."""
+    query = select(jobs.c.device_id, func.count()).where(jobs.c.run_id == run_id)
+    return dict(session.execute(query.group_by(jobs.c.device_id)).all())
+
+
 def stopped_matching(
     session: Session,
     policy_id: int,

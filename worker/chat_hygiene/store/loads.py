@@ -58,6 +58,8 @@ def loads(
                 jobs.c.queued_at >= literal(day_start, Instant()),
                 jobs.c.state != JobState.CANCELLED.value,
                 policy_runs.c.approved_by.is_(None),
+                # The one that asks; of a policy one run at a time is evaluated.
+                policy_runs.c.state != "evaluating",
             )
             .group_by(jobs.c.device_id)
         )

@@ -99,11 +99,13 @@ Index(
 _THERE = text("removed_at is null and missing_since is null")
 # How many chats a number has is counted within the index.
 Index("ix_chats_there", chats.c.device_id, sqlite_where=_THERE, postgresql_where=_THERE)
-# A policy reads those of its status, or whose customer has been silent for as long as it says, and not every chat.
+# A policy reads those of its status, or whose customer has been silent for as long as it says, and not every chat. Most ask
+# for both, and then only the rows that satisfy both are read.
 Index(
     "ix_chats_status",
     chats.c.status,
     chats.c.status_updated_at,
+    chats.c.last_inbound_at,
     sqlite_where=_THERE,
     postgresql_where=_THERE,
 )

@@ -112,7 +112,12 @@ Index(
 # Counted at every scrape of the metrics, and by the report views; with the id because what leaves is read page by page, and
 # a run queues all its jobs for one instant.
 Index("ix_jobs_state", jobs.c.state, jobs.c.policy_id, jobs.c.not_before, jobs.c.id)
-Index("ix_jobs_finished_at", jobs.c.finished_at)
+Index(
+    "ix_jobs_finished_at",
+    jobs.c.finished_at,
+    sqlite_where=text("finished_at is not null"),
+    postgresql_where=text("finished_at is not null"),
+)
 Index("ix_jobs_chat_id", jobs.c.chat_id)
 # One chat's jobs, and what keeps the few chats of a page back, by the only name that stays; with the state, or SQLite would
 # read all jobs of that state instead.
