@@ -8,10 +8,13 @@ came before was removed when its time was over.
 import hmac
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import NoneType
 from typing import Any, NamedTuple
 
+import orjson
 from sqlalchemy import ColumnElement, Text, exists, func, select, type_coerce, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
@@ -25,6 +28,8 @@ _FORMAT = "chat-hygiene-audit-1"
 _encode = json.JSONEncoder(
     separators=(",", ":"), check_circular=False, default=lambda value: {"bytes": value.hex()}
 ).encode
+# What an event consists of unless somebody put something else there.
+_USUAL = frozenset({str, int, NoneType})
 
 
 class Link(NamedTuple):
@@ -125,8 +130,22 @@ class Chain:
 
     def _hmac(self, values: list[Any]) -> str:
         digest = self._empty.copy()
-        digest.update(_encode(values).encode())
+        digest.update(encoded(values))
         return digest.hexdigest()
+
+
+def encoded(values: list[Any]) -> bytes:
+    """A JSON array in ASCII without spaces, as Python's `json` writes it; bytes as an object of their hexadecimal digits.
+
+    orjson takes a tenth of the time and writes the usual values alike, unless it leaves a character as it is that `json`
+    would escape.
+    """
+    if _USUAL.issuperset(map(type, values)):
+        with suppress(TypeError):  # an integer beyond 64 bits, half a surrogate pair
+            quick = orjson.dumps(values)
+            if quick.isascii() and b"\x7f" not in quick:
+                return quick
+    return _encode(values).encode()
 
 
 def columns(session: Session) -> list[ColumnElement[Any]]:
