@@ -1,7 +1,6 @@
 """The memory of embedded `up`: one process that syncs, evaluates, drains, seals and shows, however much there is."""
 
 import os
-import re
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ from sqlalchemy import func, select, update
 from bench.api import Account, Api, served
 from bench.due import POLICIES, settings
 from bench.ground import Ground
-from bench.measuring import Row, expect
+from bench.measuring import Row, expect, resident
 from chat_hygiene import wiring
 from chat_hygiene.settings import PREFIX, Settings
 from chat_hygiene.store.tables import chats, jobs, policies
@@ -42,12 +41,12 @@ def footprint(on: Ground) -> Iterator[Row]:
             _make_due(ledger)
             begun = time.monotonic()
             with _up(configured, on.folder) as process:
-                idle = _resident(process)
+                idle = resident(process.pid)
                 sampled = list(_followed(ledger, process, many, many // every))
-                peak = _resident(process, "VmHWM")
+                peak = resident(process.pid, "VmHWM")
             taken = time.monotonic() - begun
             _check(ledger, api, many, every)
-    early = max(resident for done, resident in sampled if done <= 0.1)
+    early = max(held for done, held in sampled if done <= 0.1)
     size = f"{many:,} chats synced and {many // every:,} jobs drained"
     counted = f"{many:,} chats, {many // every:,} deleted, each the one that the rule names; {taken:,.0f} s"
     yield Row(
@@ -116,16 +115,11 @@ def _followed(
         with ledger.reading() as session:
             synced = session.execute(select(func.count()).select_from(chats)).scalar_one()
             ended = session.execute(select(func.count()).where(jobs.c.state == "deleted")).scalar_one()
-        yield (synced / many + ended / due) / 2, _resident(process)
+        yield (synced / many + ended / due) / 2, resident(process.pid)
         if ended == due:
             return
         time.sleep(0.5)
     raise AssertionError(f"{synced} chats synced and {ended} jobs drained by now")
-
-
-def _resident(process: subprocess.Popen[bytes], what: str = "VmRSS") -> float:
-    status = Path(f"/proc/{process.pid}/status").read_text("utf-8")
-    return int(re.search(rf"{what}:\s+([0-9]+) kB", status)[1]) / 1024
 
 
 def _check(ledger: Ledger, api: Api, many: int, every: int) -> None:

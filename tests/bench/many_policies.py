@@ -1,14 +1,12 @@
 """A hundred policies: evaluating all of them beside one, and explaining one chat against all of them."""
 
-import os
 from collections.abc import Iterator
 
-import psutil
 from sqlalchemy import func, select
 
 from bench import deck
 from bench.ground import ENGINES, Ground
-from bench.measuring import Row, expect, medians, ms, seconds
+from bench.measuring import Row, expect, medians, ms, resident, seconds
 from bench.world import MILLION, World, world
 from chat_hygiene.pipeline import evaluate, explain
 from chat_hygiene.store import policies
@@ -49,13 +47,12 @@ def _evaluating(found: World, engine: str) -> Iterator[Row]:
     with reading(found.context.sessions) as session:
         names = [each.policy.name for each in policies.load(session)]
     expect(len(names), len(AGENTS) * len(TEAMS), "policies")
-    process = psutil.Process(os.getpid())
     mine, everyone = len(found.matching(_rule(1, 1))), len(found.matching(deck.FIRST))
-    resident = []
+    held = []
 
     def evaluated(name: str) -> int:
         queued = evaluate.run(found.context, name, trigger="manual", slot=deck.NOW, now=deck.NOW).queued
-        resident.append(process.memory_info().rss)
+        held.append(resident("self"))
         return queued
 
     def one() -> float:
@@ -64,9 +61,9 @@ def _evaluating(found: World, engine: str) -> Iterator[Row]:
 
     (before,) = medians(one)
     found.forget()
-    begun = len(resident)
+    begun = len(held)
     every = seconds(lambda: expect(sum(map(evaluated, names)), everyone, "queued by all"))
-    first, last = resident[begun], max(resident[begun:])
+    first, last = held[begun], max(held[begun:])
     with reading(found.context.sessions) as session:
         expect(session.scalar(select(func.count()).select_from(jobs)), everyone, "jobs")
     (after,) = medians(one)
@@ -88,8 +85,8 @@ def _evaluating(found: World, engine: str) -> Iterator[Row]:
         "≤ 1.1 × after the first",
         last / first,
         1.1,
-        f"{last / 1024**2:,.0f} MiB at most",
-        f"{first / 1024**2:,.0f} MiB",
+        f"{last:,.0f} MiB at most",
+        f"{first:,.0f} MiB",
         counted,
     )
 

@@ -1,10 +1,12 @@
 """What one measurement is: the product beside a reference, in rounds, in one run; and the row of the table it makes."""
 
 import gc
+import re
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 ROUNDS = 5
 
@@ -71,6 +73,15 @@ def medians(
             if number:
                 values.append(value)
     return tuple(statistics.median(values) for values in found)
+
+
+def resident(process: int | str, what: str = "VmRSS") -> float:
+    """MiB that a process holds in memory, or, with `VmHWM`, the most that it held since its program began.
+
+    `getrusage` tells another peak: a new process begins with that of the one that started it.
+    """
+    status = Path(f"/proc/{process}/status").read_text("utf-8")
+    return int(re.search(rf"{what}:\s+([0-9]+) kB", status)[1]) / 1024
 
 
 def ms(value: float) -> str:

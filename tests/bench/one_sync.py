@@ -1,14 +1,13 @@
 """One complete sync, as the command makes it; as a process of its own it tells the most memory that it took.
 
-`python -m bench.one_sync DATABASE_URL API_URL CHATS` prints kibibytes, once so many chats were stored.
+`python -m bench.one_sync DATABASE_URL API_URL CHATS` prints mebibytes, once so many chats were stored.
 """
 
-import resource
 import subprocess
 import sys
 
 from bench import account
-from bench.measuring import expect
+from bench.measuring import expect, resident
 from chat_hygiene import wiring
 from chat_hygiene.settings import Settings, load_settings
 
@@ -35,15 +34,15 @@ def sync(ledger: wiring.Ledger, *, chats: int, new: int) -> None:
     expect(told, (None, chats, new, 0, 0), "problem, seen, new, changed and missing chats of a sync")
 
 
-def peak(database_url: str, api_url: str, chats: int) -> int:
-    """The kibibytes that a new process takes for one sync of so many chats."""
+def peak(database_url: str, api_url: str, chats: int) -> float:
+    """The mebibytes that a new process takes for one sync of so many chats."""
     words = [sys.executable, "-m", "bench.one_sync", database_url, api_url, str(chats)]
     done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
-    return int(done.stdout)
+    return float(done.stdout)
 
 
 if __name__ == "__main__":
     database, api, number = sys.argv[1:]
     with wiring.open_ledger(settings(database, api, page_size=1000)) as opened:
         sync(opened, chats=int(number), new=int(number))
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)  # noqa: T201
+    print(resident("self", "VmHWM"))  # noqa: T201

@@ -44,7 +44,7 @@ def look(context: Context, run_id: int, *, now: datetime) -> Look:
     with reading(context.sessions) as session:
         run = _found(session, run_id)
         evaluation = _evaluation(context, session, run, now=now)
-        candidates = len(withheld.of_run(session, run_id, by=BRAKE))
+        candidates = withheld.count(session, run_id, by=BRAKE)
         dropped = listed.kept(evaluation, by=BRAKE)
     _not_all_stale(run, dropped, remaining=candidates - len(dropped))
     return Look(run, candidates, dropped)
@@ -62,11 +62,12 @@ def approve(
         policies.lock(session, _found(session, run_id).policy_id)
         run = _found(session, run_id)
         evaluation = _evaluation(context, session, run, now=now)
-        candidates = withheld.of_run(session, run_id, by=BRAKE)
-        if per_day is not None and len(candidates) > per_day * MOST_DAYS:
+        candidates = withheld.count(session, run_id, by=BRAKE)
+        digest = withheld.digest(session, run_id, by=BRAKE)
+        if per_day is not None and candidates > per_day * MOST_DAYS:
             raise UsageError(
-                f"{per_day} a day would take {len(candidates) // per_day:,} days",
-                fix=f"with --per-day {len(candidates) // MOST_DAYS + 1} it is ten years",
+                f"{per_day} a day would take {candidates // per_day:,} days",
+                fix=f"with --per-day {candidates // MOST_DAYS + 1} it is ten years",
             )
         cancelled = evaluation.cancel_stopped()
         report = replace(listed.queue(evaluation, by=BRAKE, per_day=per_day), cancelled=cancelled)
@@ -77,8 +78,8 @@ def approve(
         withheld.let_go(session, run_id, by=BRAKE)
         detail = {
             "awaited_for": run.reason,
-            "candidates": len(candidates),
-            "digest": runs.digest(candidates),
+            "candidates": candidates,
+            "digest": digest,
             "queued": report.queued,
             "dropped": dict(Counter(each.clause for each in report.dropped)),
             "per_day": per_day,

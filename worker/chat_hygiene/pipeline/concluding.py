@@ -165,7 +165,7 @@ def close(context: Context, session: Session, stored: StoredPolicy, report: Repo
     funnel = report.funnel
     digest = None
     if report.state == runs.AWAITING:
-        digest = runs.digest(withheld.of_run(session, report.run_id, by=BRAKE))
+        digest = withheld.digest(session, report.run_id, by=BRAKE)
     elif report.queued:
         tell_queued(context, session, stored, report, now=now)
     runs.finish(
@@ -210,5 +210,5 @@ def tell_queued(
         policy=report.policy,
         policy_version=stored.version,
         run_id=report.run_id,
-        detail={"count": report.queued, "digest": runs.digest(candidates.of_run(session, report.run_id))},
+        detail={"count": report.queued, "digest": candidates.digest(session, report.run_id)},
     )

@@ -10,7 +10,7 @@ from chat_hygiene.core import signed
 from chat_hygiene.core.errors import InvalidInputError, SafetyStopError
 from chat_hygiene.pipeline.preview import Match
 from chat_hygiene.settings import MAX_CLOCK_SKEW
-from chat_hygiene.store import runs
+from chat_hygiene.store import lists
 
 VERSION: Literal[1] = 1
 """Of the file's shape."""
@@ -43,7 +43,7 @@ class Planned(_Part):
         return cls(
             policy=policy,
             version=version,
-            digest=runs.digest((chat.chat_ref, chat.generation) for chat in chats),
+            digest=lists.digest((chat.chat_ref, chat.generation) for chat in chats),
             candidates=tuple(
                 Candidate(chat_ref=chat.chat_ref, device=chat.device, generation=chat.generation)
                 for chat in chats

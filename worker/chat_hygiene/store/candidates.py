@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.states import EFFECTIVE_STATES, HOLDING_STATES, JobState
-from chat_hygiene.store import holds
+from chat_hygiene.store import holds, lists
 from chat_hygiene.store.records import Record, fetch
 from chat_hygiene.store.tables import chats, devices, jobs
 from chat_hygiene.store.types import Instant
@@ -128,10 +128,9 @@ def queue(
     return session.execute(mine).scalar_one()
 
 
-def of_run(session: Session, run_id: int) -> list[tuple[str, int]]:
-    """(chat_ref, generation) of what a run queued."""
-    query = select(jobs.c.chat_ref, jobs.c.generation).where(jobs.c.run_id == run_id)
-    return list(session.execute(query))
+def digest(session: Session, run_id: int) -> str:
+    """Of what a run queued."""
+    return lists.digest_of(session, select(jobs.c.chat_ref, jobs.c.generation).where(jobs.c.run_id == run_id))
 
 
 def by_device(session: Session, condition: ColumnElement[bool], *, most: int | None = None) -> dict[int, int]:

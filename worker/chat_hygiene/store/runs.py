@@ -1,7 +1,6 @@
 """Policy runs: one row per policy and scheduled slot, with its funnel, counts and reason."""
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -266,12 +265,6 @@ def supersede(
             outcome="superseded",
             detail={"by_run": by_run},
         )
-
-
-def digest(candidates: Iterable[tuple[str, int]]) -> str:
-    """SHA-256 over the sorted (chat_ref, generation) pairs: what exactly a decision was about."""
-    lines = sorted(f"{ref} {generation}\n" for ref, generation in candidates)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def last(session: Session, policy_id: int) -> Record | None:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     CTE,
     ColumnElement,
     Integer,
+    Select,
     and_,
     case,
     column,
@@ -29,6 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.states import OPEN_STATES
+from chat_hygiene.store import lists
 from chat_hygiene.store.tables import chats, devices, jobs, policy_runs, run_candidates
 from chat_hygiene.store.types import Instant
 from chat_policies import Clause
@@ -161,14 +163,22 @@ def oldest(run_id: int, most: int) -> ColumnElement[bool]:
     return chats.c.id.in_(few)
 
 
-def of_run(session: Session, run_id: int, *, by: str | None) -> list[tuple[str, int]]:
-    """(chat_ref, generation) of those withheld `by` in a run, or, with None, listed in its plan."""
-    query = (
+def count(session: Session, run_id: int, *, by: str) -> int:
+    """How many are withheld `by` in a run."""
+    return session.execute(select(func.count()).select_from(_of_run(run_id, by).subquery())).scalar_one()
+
+
+def digest(session: Session, run_id: int, *, by: str) -> str:
+    """Of those withheld `by` in a run."""
+    return lists.digest_of(session, _of_run(run_id, by))
+
+
+def _of_run(run_id: int, by: str) -> Select[str, int]:
+    return (
         select(chats.c.chat_ref, run_candidates.c.generation)
         .join(chats, chats.c.id == run_candidates.c.chat_id)
-        .where(run_candidates.c.run_id == run_id, run_candidates.c.withheld_by.is_not_distinct_from(by))
+        .where(run_candidates.c.run_id == run_id, run_candidates.c.withheld_by == by)
     )
-    return list(session.execute(query))
 
 
 def kept(
