@@ -16,6 +16,39 @@ AT = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ACCOUNT = Account("wassenger", "d1", 1)
 OLD, NEW = b"o" * 32, b"n" * 32
 
+# Of instants those with thousandths, millionths and none of a second, and the first one that there is.
+EVERY_FACT = ChatFacts(
+    wid="447700000001@c.us",
+    kind="chat",
+    name='Ana \u2028 "Peña" 🙂',
+    status="resolved",
+    whatsapp_status="active",
+    status_updated_at=datetime.min.replace(tzinfo=UTC),
+    first_message_at=AT,
+    last_message_at=AT + timedelta(milliseconds=120),
+    last_inbound_at=AT + timedelta(microseconds=7),
+    last_outbound_at=datetime.max.replace(tzinfo=UTC),
+    unread=True,
+    pinned=False,
+    muted=True,
+    archived=False,
+    locked=True,
+    assigned=False,
+    agent="a1",
+    department="d1",
+    labels=("vip", "señal", 'a "quoted" one'),
+)
+OTHER_FACTS = {
+    name: ("other",)
+    if name == "labels"
+    else not value
+    if isinstance(value, bool)
+    else AT + timedelta(days=1)
+    if isinstance(value, datetime)
+    else "other"
+    for name, value in EVERY_FACT._asdict().items()
+}
+
 
 @pytest.fixture
 def store(sessions):
@@ -94,6 +127,16 @@ def test_what_an_answer_leaves_out_is_kept_where_it_protects(sessions, store, be
         row = session.execute(text("SELECT name, unread, labels FROM chats")).one()
     labels = row.labels if isinstance(row.labels, list) else json.loads(row.labels)
     assert (row.name, row.unread if row.unread is None else bool(row.unread), labels) == (None, *then)
+
+
+def test_a_chat_with_every_fact_is_known_again_and_a_change_of_any_is_seen(store):
+    before = EVERY_FACT
+    assert store([before]).new == 1
+    assert store([before], sweep=2).changed == 0, "what is read from the row equals what was written there"
+    for name in ChatFacts._fields[1:]:
+        after = before._replace(**{name: OTHER_FACTS[name]})
+        assert (name, store([after], sweep=3).changed) == (name, 1)
+        assert store([before], sweep=4).changed == 1
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

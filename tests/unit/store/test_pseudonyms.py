@@ -1,9 +1,11 @@
 """Chats appear as keyed pseudonyms and masked hints; text loses everything that looks like a phone number."""
 
+import hmac
+import json
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chat_hygiene.store.pseudonyms import Pseudonyms, hint, mask_numbers
@@ -18,6 +20,15 @@ def test_a_chat_keeps_its_pseudonym_and_another_key_gives_another():
     assert (ref, key_id) == (Pseudonyms({"2": NEW}).ref("wassenger", "d1", WID)[0], "2")
     assert ref != Pseudonyms({"2": OLD}).ref("wassenger", "d1", WID)[0]
     assert re.fullmatch(r"chat_[a-p]{32}", ref), "letters only: never taken for a number"
+
+
+@given(st.tuples(names, names, names))
+@example(("wassenger", "d1", WID))
+@example(("wassenger", "d1", "señal\ud800"))
+def test_a_pseudonym_is_an_hmac_over_a_json_list_for_ever(parts):
+    digest = hmac.digest(OLD, json.dumps(parts).encode(), "sha256").hex()[:32]
+    letters = digest.translate(str.maketrans("0123456789", "ghijklmnop"))
+    assert Pseudonyms({"1": OLD}).ref(*parts)[0] == f"chat_{letters}", "stored ones are found by it"
 
 
 def test_after_a_rotation_the_old_pseudonym_is_still_looked_up():

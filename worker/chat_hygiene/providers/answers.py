@@ -4,14 +4,15 @@ Pure functions over one answer; the client in `http` calls them. No message made
 except an error code that is nothing but a code.
 """
 
+import gc
 import json
 import re
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -35,6 +36,7 @@ _FIX_KEY = (
 _FIX_PLAN = "check the subscription of this number: chats can be reached only with the Platform plan"
 _FIX_URL = "check CHAT_HYGIENE_API_URL: it must be the API itself and end with its version path, like /v1"
 
+_T = TypeVar("_T")
 _Meaning = tuple[type[ProviderError], str, str]
 
 _MEANINGS: dict[int, _Meaning] = {
@@ -126,6 +128,30 @@ def decoded(answer: Answer, *, call: str) -> Any:  # noqa: ANN401 - JSON
             flaw = "is not JSON"
     # Out here, because a JSON error holds the whole document.
     raise BadAnswerError(f"{call} answered {answer.status}, but the body {flaw}", status=answer.status)
+
+
+def listed(answer: Answer, parse: Callable[[object], _T], *, call: str) -> list[_T]:
+    """What `parse` makes of each item of a 2xx answer's list. Raises BadAnswerError."""
+    with _uncollected():
+        items = decoded(answer, call=call)
+        if not isinstance(items, list):
+            raise BadAnswerError(f"{call} answered with something else than a list")
+        return list(map(parse, items))
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Python does not look for cycles in here: a page is thousands of objects without one, all of them in use.
+
+    It would look at them again and again while they become more, which takes as long as reading them.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _error_code(answer: Answer) -> str | None:

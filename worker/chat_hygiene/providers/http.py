@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 import httpx
@@ -28,12 +28,14 @@ from chat_hygiene.core.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from chat_hygiene.providers.answers import Answer, decoded, error_of, http_date
+from chat_hygiene.providers.answers import Answer, decoded, error_of, http_date, listed
 from chat_hygiene.providers.connections import Connections, ssl_context
 
 CONNECT_SHARE = 0.4
 """Of the deadline, for the TCP connection and again for the TLS handshake."""
 MAX_BODY = 16 * 1024 * 1024
+
+_T = TypeVar("_T")
 
 # At INFO httpx logs every URL, and a URL holds a phone number; at DEBUG httpcore logs headers.
 for _name in ("httpx", "httpcore"):
@@ -90,12 +92,22 @@ class JsonClient:
             "User-Agent": "chat-hygiene",
         }
 
-    async def fetch(
-        self, route: Route, segments: Mapping[str, str], *, query: Mapping[str, str | int] | None = None
-    ) -> Any:  # noqa: ANN401 - JSON
+    async def fetch(self, route: Route, segments: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON
         """The JSON of the answer. Raises ProviderError."""
-        answer = await self._exchange(route, segments, query=query)
+        answer = await self._exchange(route, segments)
         return decoded(answer, call=str(route))
+
+    async def fetch_list(
+        self,
+        route: Route,
+        segments: Mapping[str, str],
+        parse: Callable[[object], _T],
+        *,
+        query: Mapping[str, str | int] | None = None,
+    ) -> list[_T]:
+        """What `parse` makes of each item of the answer, a JSON list. Raises ProviderError."""
+        answer = await self._exchange(route, segments, query=query)
+        return listed(answer, parse, call=str(route))
 
     async def send(
         self,
@@ -125,7 +137,7 @@ class JsonClient:
         route: Route,
         segments: Mapping[str, str],
         *,
-        query: Mapping[str, str | int] | None,
+        query: Mapping[str, str | int] | None = None,
         json: Mapping[str, object] | None = None,
         not_after: datetime | None = None,
     ) -> Answer:

@@ -52,11 +52,11 @@ class WassengerReader:
         page = 0
         while True:
             query: dict[str, str | int] = {"page": page, "size": self._page_size}
-            items = _array(await self._clients.of(None).fetch(DEVICES, {}, query=query), DEVICES)
+            shown = await self._clients.of(None).fetch_list(DEVICES, {}, parse_device, query=query)
             known = len(found)
-            found |= {device.device: device for device in map(parse_device, items)}
+            found |= {device.device: device for device in shown}
             # Nothing new ends it too: a server that ignores `page` would be read for ever.
-            if len(items) < self._page_size or len(found) == known:
+            if len(shown) < self._page_size or len(found) == known:
                 return list(found.values())
             page += 1
 
@@ -70,8 +70,8 @@ class WassengerReader:
     async def chats(self, device: str, *, page: int, size: int) -> Page:
         """One page of the listing; an item without a usable id spoils all of it."""
         query: dict[str, str | int] = {"page": page, "size": size, **NEWEST_FIRST}
-        items = _array(await self._clients.of(device).fetch(CHATS, {"device": device}, query=query), CHATS)
-        return Page(chats=tuple(map(parse_chat, items)), size=len(items))
+        shown = await self._clients.of(device).fetch_list(CHATS, {"device": device}, parse_chat, query=query)
+        return Page(chats=tuple(shown), size=len(shown))
 
     async def chat(self, device: str, wid: str) -> ChatFacts:
         """One chat, fresh. Raises NotFoundError; BadAnswerError for another chat, or labels that cannot be read."""
@@ -121,8 +121,7 @@ class WassengerSubscriber:
 
     async def webhooks(self) -> list[Webhook]:
         """All webhooks of the account."""
-        items = _array(await self._clients.of(None).fetch(WEBHOOKS, {}), WEBHOOKS)
-        return [parse_webhook(item) for item in items]
+        return await self._clients.of(None).fetch_list(WEBHOOKS, {}, parse_webhook)
 
     async def register(self, name: str, url: str) -> None:
         """Has `url` called. Raises ConflictError when it is registered already."""
@@ -162,9 +161,3 @@ class _Clients:
     async def aclose(self) -> None:
         for client in self._by_device.values():
             await client.aclose()
-
-
-def _array(answer: object, route: Route) -> list[object]:
-    if not isinstance(answer, list):
-        raise BadAnswerError(f"{route} answered with something else than a list")
-    return answer

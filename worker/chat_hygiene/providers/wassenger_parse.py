@@ -61,27 +61,27 @@ def parse_chat(item: object) -> ChatFacts:
     meta, owner = _object(record.get("meta")), _object(record.get("owner"))
     status, agent = _state(record.get("status")), _reference(owner.get("agent"))
     kind = _text(record.get("type")) or _text(record.get("kind"))
+    # In the order of its fields: by their names it takes a fifth longer.
     return ChatFacts(
-        wid=wid,
-        kind="chat" if kind == "user" else kind,
-        name=_text(record.get("name")) or _name(_object(record.get("contact"))),
-        status=status,
-        whatsapp_status=_state(record.get("waStatus")),
-        status_updated_at=_instant(record.get("statusUpdatedAt")),
-        first_message_at=_instant(record.get("firstMessageAt")),
-        last_message_at=_instant(record.get("lastMessageAt")),
-        last_inbound_at=_instant(record.get("lastInboundMessageAt")) or _instant(record.get("lastInboundAt")),
-        last_outbound_at=_instant(record.get("lastOutboundMessageAt"))
-        or _instant(record.get("lastOutboundAt")),
-        unread=_any_true(_flag(meta.get("isUnread")), _unread_count(meta.get("unreadCount"))),
-        pinned=_any_true(_flag(meta.get("isPinned")), _flag(meta.get("isChatPinned"))),
-        muted=status == "muted" or _flag(meta.get("isChatMuted")),
-        archived=status == "archived" or _flag(meta.get("isArchived")),
-        locked=_flag(meta.get("isLocked")),
-        assigned=True if agent is not None else _unassigned(owner),
-        agent=agent,
-        department=_reference(owner.get("department")),
-        labels=_labels(record.get("labels")),
+        wid,
+        "chat" if kind == "user" else kind,
+        _text(record.get("name")) or _name(_object(record.get("contact"))),
+        status,
+        _state(record.get("waStatus")),
+        _instant(record.get("statusUpdatedAt")),
+        _instant(record.get("firstMessageAt")),
+        _instant(record.get("lastMessageAt")),
+        _instant(record.get("lastInboundMessageAt")) or _instant(record.get("lastInboundAt")),
+        _instant(record.get("lastOutboundMessageAt")) or _instant(record.get("lastOutboundAt")),
+        _any_true(_flag(meta.get("isUnread")), _unread_count(meta.get("unreadCount"))),
+        _any_true(_flag(meta.get("isPinned")), _flag(meta.get("isChatPinned"))),
+        status == "muted" or _flag(meta.get("isChatMuted")),
+        status == "archived" or _flag(meta.get("isArchived")),
+        _flag(meta.get("isLocked")),
+        True if agent is not None else _unassigned(owner),
+        agent,
+        _reference(owner.get("department")),
+        _labels(record.get("labels")),
     )
 
 
@@ -225,11 +225,11 @@ def _labels(value: object) -> tuple[str, ...] | None:
     if not isinstance(value, list):
         return None
     named = [item.get("name") if isinstance(item, dict) else item for item in value]
-    names = [_label(name) for name in named if isinstance(name, str)]
-    return tuple(dict.fromkeys(names)) if len(names) == len(value) else None
+    names = [name for name in named if isinstance(name, str)]
+    return _in_form(*names) if len(names) == len(value) else None
 
 
 @lru_cache(maxsize=1024)
-def _label(text: str) -> str:
-    # An account has few labels, and they come again and again.
-    return unicodedata.normalize("NFC", _storable(text))
+def _in_form(*labels: str) -> tuple[str, ...]:
+    # An account has few sets of labels, and they come again and again.
+    return tuple(dict.fromkeys(unicodedata.normalize("NFC", _storable(label)) for label in labels))

@@ -6,7 +6,7 @@ The breaker is closed while `breaker_until` is NULL and open until that instant.
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_, true, update
+from sqlalchemy import bindparam, or_, true, update
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.events import Event
@@ -17,6 +17,17 @@ LIMIT = 5
 BASE = timedelta(seconds=30)
 CAP = timedelta(minutes=30)
 GONE = "gone"
+
+# Built once: every good call asks.
+_THIS = devices.c.id == bindparam("row")
+_CLOSE = (
+    update(devices)
+    .where(_THIS, or_(devices.c.breaker_failures > 0, devices.c.breaker_until.is_not(None)))
+    .values(breaker_failures=0, breaker_until=None)
+)
+_UNBLOCK = update(devices).where(_THIS).values(blocked_reason=None).returning(devices.c.device)
+_UNBLOCK_ANY = _UNBLOCK.where(devices.c.blocked_reason.is_not(None))
+_UNBLOCK_GONE = _UNBLOCK.where(devices.c.blocked_reason == GONE)
 
 
 def pause(session: Session, device_id: int, until: datetime) -> None:
@@ -51,25 +62,15 @@ def good_call(session: Session, device_id: int, *, now: datetime, actor: str, of
     nothing about the key's or the plan's access to its chats, and lifts only `gone`.
     """
     close(session, device_id)
-    disproved = devices.c.blocked_reason.is_not(None) if of_chats else devices.c.blocked_reason == GONE
-    unblocked = session.execute(
-        update(devices)
-        .where(devices.c.id == device_id, disproved)
-        .values(blocked_reason=None)
-        .returning(devices.c.device)
-    ).scalar_one_or_none()
+    disproved = _UNBLOCK_ANY if of_chats else _UNBLOCK_GONE
+    unblocked = session.execute(disproved, {"row": device_id}).scalar_one_or_none()
     if unblocked is not None:
         audit.append(session, Event.DEVICE_UNBLOCKED, at=now, actor=actor, device=unblocked)
 
 
 def close(session: Session, device_id: int) -> None:
     """The service answers again, whatever it says. Writes nothing when the breaker is closed and counts nothing."""
-    stands = or_(devices.c.breaker_failures > 0, devices.c.breaker_until.is_not(None))
-    session.execute(
-        update(devices)
-        .where(devices.c.id == device_id, stands)
-        .values(breaker_failures=0, breaker_until=None)
-    )
+    session.execute(_CLOSE, {"row": device_id})
 
 
 def bad_call(session: Session, device_id: int, *, now: datetime, probe: bool = False) -> None:

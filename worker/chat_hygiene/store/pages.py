@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 from chat_hygiene.core.events import Event
 from chat_hygiene.core.facts import ChatFacts
 from chat_hygiene.store import audit, debts, holds
-from chat_hygiene.store.bulk import Bulk, Found, Values, bulk
+from chat_hygiene.store.bulk import Bulk, Found, Row, bulk
 from chat_hygiene.store.chats import Account
 from chat_hygiene.store.pseudonyms import Pseudonyms, hint
-from chat_hygiene.store.shown import merged, shown
+from chat_hygiene.store.shown import Shown, merged, shown
 from chat_hygiene.store.tables import chats
 
 
@@ -41,7 +41,7 @@ def store_page(
     newest = {facts.wid: facts for facts in page}
     many, stored = bulk(session), Stored(seen=len(newest))
     known, unknown = _known(many, account, newest, pseudonyms)
-    changed: list[Values] = []
+    changed: list[Row] = []
     seen: list[int] = []
     for wid, row in known.items():
         facts = newest[wid]
@@ -51,16 +51,17 @@ def store_page(
             stored.returned += 1
         now = merged(row.shown, shown(facts))
         if row.missing or row.wid is None or now != row.shown:
-            changed.append((row.id, wid, *many.form(now)))
+            changed.append(((row.id, wid), now))
         seen.append(row.id)
     # A chat that was held before it was there keeps the name that the hold knows, made with an older key perhaps.
     held = holds.named(session, [ref for refs in unknown.values() for ref in refs[1:]])
-    new, at = [], many.instant(read_at)
+    new: list[Row] = []
+    at = many.instant(read_at)
     for wid, refs in unknown.items():
         facts = newest[wid]
         if facts.status != "removed":
             named = pseudonyms.chosen(refs, named=held)
-            new.append((account.device_id, wid, *named, hint(wid), at, sweep, *_whole(many, facts)))
+            new.append(((account.device_id, wid, *named, hint(wid), at, sweep), _at_first(facts)))
     many.change(changed)
     many.see(seen, sweep=sweep, read_at=read_at)
     many.insert(new)
@@ -86,10 +87,10 @@ def _known(
     return known, {wid: refs for wid, refs in unknown.items() if wid not in known}
 
 
-def _whole(many: Bulk, facts: ChatFacts) -> Values:
+def _at_first(facts: ChatFacts) -> Shown:
     """What a new row shows: no labels are none."""
-    *values, labels = shown(facts)
-    return many.form((*values, labels or ()))
+    now = shown(facts)
+    return now if now[-1] is not None else (*now[:-1], ())
 
 
 def _returned(

@@ -14,7 +14,6 @@ PREFIX = "chat_"
 
 # No pseudonym is made over it: those are made over JSON.
 _PRINT = b"the print of a pseudonym key"
-_quoted = lru_cache(maxsize=256)(json.dumps)
 # Letters only: a pseudonym never holds what looks like a number.
 _LETTERS = bytes.maketrans(b"0123456789", b"ghijklmnop")
 
@@ -80,10 +79,15 @@ def mask_numbers(text: str) -> str:
 
 
 def _ref(key: bytes, provider: str, device: str, wid: str) -> str:
-    # A JSON list, put together from its strings: a listing makes a great many of them.
-    message = f"[{_quoted(provider)}, {_quoted(device)}, {json.dumps(wid)}]".encode()
-    digest = hmac.digest(key, message, hashlib.sha256)[:16].hex().encode()
-    return PREFIX + digest.translate(_LETTERS).decode()
+    digest = _begun(key, provider, device).copy()
+    digest.update(f"{json.dumps(wid)}]".encode())
+    return PREFIX + digest.digest()[:16].hex().encode().translate(_LETTERS).decode()
+
+
+@lru_cache(maxsize=256)
+def _begun(key: bytes, provider: str, device: str) -> hmac.HMAC:
+    """The digest of the JSON list of a chat's three names, up to the chat's: a listing makes a great many of them."""
+    return hmac.new(key, f"[{json.dumps(provider)}, {json.dumps(device)}, ".encode(), hashlib.sha256)
 
 
 def _last_two(match: re.Match[str]) -> str:
