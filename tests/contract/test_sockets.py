@@ -117,6 +117,24 @@ async def test_over_tls_the_name_is_checked_and_what_is_sent_arrives():
     assert names == ["ping.example", "another.example"]
 
 
+@pytest.mark.parametrize("tls", [False, True])
+async def test_what_was_closed_has_no_socket_any_more(tls):
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(PEM)
+
+    async def speak(reader, _writer):
+        await reader.read()
+
+    async with serving(speak, ssl=server if tls else None) as port:
+        stream = await Network().connect_tcp("127.0.0.1", port)
+        if tls:
+            await stream.start_tls(ssl.create_default_context(cafile=PEM), server_hostname="ping.example")
+        beneath = stream.get_extra_info("socket")
+        assert beneath.fileno() != -1
+        await stream.aclose()
+        assert beneath.fileno() == -1
+
+
 async def test_a_handshake_that_is_given_up_leaves_no_socket_open():
     ended = asyncio.Event()
 

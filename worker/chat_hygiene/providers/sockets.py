@@ -94,8 +94,10 @@ class _Stream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         self._transport.write(buffer)
 
     async def aclose(self) -> None:
-        """Ends the connection at once."""
+        """Ends the connection at once; its socket is closed then."""
         self._transport.abort()
+        # asyncio closes it in its next round.
+        await asyncio.sleep(0)
 
     async def start_tls(
         self,
