@@ -19,7 +19,8 @@ Event = MutableMapping[str, Any]
 
 def one_line(text: str) -> str:
     """The text with everything that could start a line, move a cursor or turn the writing around made visible."""
-    return "".join(_visible(char) for char in text)
+    # Most texts have nothing of the kind, and each value of each line is asked.
+    return text if text.isprintable() else "".join(_visible(char) for char in text)
 
 
 def _visible(char: str) -> str:

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from chat_hygiene.pipeline import drain
+from chat_hygiene.pipeline import drain, outlook
+from chat_hygiene.providers.fake import faults
 from chat_hygiene.store import jobs
 from integration.pipeline.conftest import drained
 
@@ -55,3 +56,21 @@ def test_what_is_claimed_while_the_stop_comes_is_worked_and_not_left_leased(queu
 
 def test_a_drain_that_ran_dry_leaves_nothing(queued):
     assert drained(queued, until=queued.now() + timedelta(minutes=5)) == drain.Report(20)
+
+
+def test_a_drain_looks_again_before_its_connections_stand_idle_however_long_it_meant_to_rest(
+    queued, monkeypatch
+):
+    look, seen = outlook.look, []
+
+    def looks(*args, **kwargs):
+        seen.append(queued.states())
+        return look(*args, **kwargs)
+
+    monkeypatch.setattr("chat_hygiene.pipeline.outlook.look", looks)
+    monkeypatch.setattr(drain, "REST", 1_000_000)
+    monkeypatch.setattr(drain, "STOP_LOOK", 30)
+    queued.world.script(faults.delay(0.1))
+    assert drained(queued) == drain.Report(20)
+    assert "queued" in seen[1]
+    assert {"leased", "sent"} & seen[1].keys(), "some of the first jobs were still in flight"

@@ -4,7 +4,7 @@ import json
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 
 from chat_hygiene import wiring
 from chat_hygiene.core.facts import ChatFacts
@@ -97,6 +97,24 @@ def test_what_is_known_from_after_the_read_makes_the_job_read_again(rig, claimed
     found = judged(context, job, matching(context, wid), read_at=now, now=now)
     assert found == (gate.Pass("whatsapp") if passes else gate.Refusal("read too old", waits=True))
     assert rig.states() == {"sent": 1} if passes else {"queued": 1}
+
+
+@pytest.mark.parametrize("name", ["as before", "anew"])
+def test_a_chat_that_was_missing_and_is_read_has_been_seen_whatever_else_changed(rig, claimed, name):
+    context, job, wid = claimed
+    now = context.clock()
+    # Once what is read is all known, once something of it is new.
+    facts = matching(context, wid)._replace(name="as before")
+    assert judged(context, job, facts, read_at=now, now=now) == gate.Pass("whatsapp")
+    rig.sql("update jobs set state = 'leased', intent = null")
+    with context.sessions.begin() as session:
+        session.execute(update(chats).values(missing_since=now))
+    later = now + timedelta(seconds=1)
+    facts = facts._replace(name=name)
+    assert judged(context, job, facts, read_at=later, now=later) == gate.Pass("whatsapp")
+    with context.sessions() as session:
+        row = session.execute(select(chats.c.name, chats.c.missing_since, chats.c.synced_at)).one()
+    assert row == (name, None, later)
 
 
 @pytest.mark.parametrize("action", ["delete", "keep"])

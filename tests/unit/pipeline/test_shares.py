@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat_hygiene.pipeline.drain import shares
+from chat_hygiene.pipeline.shares import shares
 
 WANTED = st.lists(st.integers(1, 14), max_size=120)
 

@@ -113,7 +113,7 @@ async def admitted(context: Context, reader: Reader, device_id: int, *, pacer: P
     except ProviderError as error:
         await asyncio.to_thread(note_fault, context, device_id, error, probe=True)
         return False
-    await asyncio.to_thread(_clear, context, device_id)
+    await asyncio.to_thread(_clear, context, [(device_id, True)])
     return True
 
 
@@ -129,9 +129,14 @@ def _is_mine_to_probe(context: Context, device_id: int) -> bool:
         return breakers.probe(session, device_id, now=context.clock(), lasts=lasts)
 
 
-def _clear(context: Context, device_id: int, *, of_chats: bool = True) -> None:
+def _clear(context: Context, answered: Sequence[tuple[int, bool]]) -> list[None]:
+    """Devices that gave a good answer, each with whether it was about its chats."""
+    now, actor = context.clock(), context.actor
     with context.sessions.begin() as session:
-        breakers.good_call(session, device_id, now=context.clock(), actor=context.actor, of_chats=of_chats)
+        # By id, as whoever else locks several does.
+        for device_id, of_chats in sorted(answered):
+            breakers.good_call(session, device_id, now=now, actor=actor, of_chats=of_chats)
+    return [None] * len(answered)
 
 
 class Calls:
@@ -140,6 +145,7 @@ class Calls:
     def __init__(self, context: Context, reader: Reader, deleter: Deleter, pacer: Pacer) -> None:
         self._context, self._reader, self._deleter, self._pacer = context, reader, deleter, pacer
         self._rows = Together(partial(_rows, context))
+        self._clears = Together(partial(_clear, context))
         self._seen: dict[int, tuple[Device, float]] = {}
         self._made: Counter[tuple[int, int]] = Counter()
         self._vouched: dict[int, datetime] = {}
@@ -267,7 +273,7 @@ class Calls:
             return
         if of_chats:
             self._told.add(job.device_id)
-        await asyncio.to_thread(_clear, self._context, job.device_id, of_chats=of_chats)
+        await self._clears.ask((job.device_id, of_chats))
 
     def _record(self, facts: DeviceFacts) -> None:
         with self._context.sessions.begin() as session:

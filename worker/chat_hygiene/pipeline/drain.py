@@ -19,6 +19,7 @@ from chat_hygiene.pipeline.context import Context
 from chat_hygiene.pipeline.lines import SIDE_BY_SIDE
 from chat_hygiene.pipeline.outlook import Outlook, Prospect
 from chat_hygiene.pipeline.pacing import CALLS_PER_JOB, Pacer
+from chat_hygiene.pipeline.shares import shares
 from chat_hygiene.providers.base import Deleter, Reader
 from chat_hygiene.settings import MAX_READ_AGE
 from chat_hygiene.store import budgets, jobs
@@ -37,6 +38,8 @@ STOP_LOOK = 0.5
 """Seconds between two looks at `stop`: a flag that another thread sets wakes no loop."""
 REST = 5
 """Times as long as it looked around it leaves the jobs in flight alone: the more ended meanwhile, the more a look finds."""
+LEFT = 0.75
+"""The share of them that may be left before it looks all the same: else connections would stand idle."""
 TOGETHER = 16
 """Devices whose jobs are claimed in one transaction."""
 
@@ -85,18 +88,6 @@ async def run(
     return await work.run(horizon, until, stop)
 
 
-def shares(wanted: Sequence[int], free: int) -> list[int]:
-    """How many of `free` places each gets who wants so many: the same, and what one has no use for goes to those after it.
-
-    Where there are fewer places than those who want one, the first get one each.
-    """
-    found = []
-    for others, most in zip(range(len(wanted), 0, -1), wanted, strict=True):
-        found.append(min(most, free, max(1, free // others)))
-        free -= found[-1]
-    return found
-
-
 class _Drain:
     def __init__(
         self,
@@ -117,6 +108,7 @@ class _Drain:
         self._tasks: set[asyncio.Task[None]] = set()
         self._worked = 0
         self._freed = asyncio.Event()
+        self._few, self._fewer = 0, asyncio.Event()
 
     async def run(self, horizon: timedelta, until: datetime | None, stop: Callable[[], bool]) -> Report:
         def over() -> bool:
@@ -155,7 +147,7 @@ class _Drain:
             if not self._tasks and (wake is None or wake - view.now > patience):
                 return Report(self._worked)
             if not over():
-                await asyncio.sleep(min(STOP_LOOK, (clock() - began) * REST))
+                await self._leave_alone(min(STOP_LOOK, (clock() - began) * REST))
             await self._rest(wake, over)
 
     async def _look(self) -> Outlook:
@@ -165,6 +157,14 @@ class _Drain:
         if (apart := clocks_apart(self._reader)) is not None:
             return f"our clock and the API's are {apart.total_seconds():.0f} s apart"
         return None if view.stopped is None else view.stopped.words
+
+    async def _leave_alone(self, seconds: float) -> None:
+        """For so long, or until a good part of the jobs in flight has ended."""
+        if in_flight := self._active.total():
+            self._few = int(in_flight * LEFT)
+            self._fewer.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._fewer.wait(), seconds)
 
     async def _rest(self, until: datetime | None, over: Callable[[], bool]) -> None:
         """Until a job of this process ends, until then, or until the drain is over."""
@@ -245,7 +245,12 @@ class _Drain:
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(lambda _: self._freed.set())
+        task.add_done_callback(self._ended)
+
+    def _ended(self, _task: asyncio.Task[None]) -> None:
+        self._freed.set()
+        if self._active.total() <= self._few:
+            self._fewer.set()
 
     async def _probe(self, device_id: int) -> None:
         try:

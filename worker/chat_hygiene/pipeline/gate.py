@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.decisions import Intent
@@ -36,6 +36,15 @@ UNREADABLE = timedelta(hours=1)
 """How long a job waits whose policy, or any keep-policy, this program cannot read."""
 PAUSED = timedelta(hours=1)
 """How long a job waits whose policy was paused after it was claimed, or whose call was out then."""
+
+_asked = job_rows.c
+# Built once, and no wider than what is asked of a job: every DELETE comes through here.
+_LOCKED = (
+    select(_asked.id, _asked.state, _asked.fence, _asked.version, _asked.not_before)
+    .where(_asked.id.in_(bindparam("ids", expanding=True)))
+    .order_by(_asked.id)
+    .with_for_update()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +93,7 @@ def run(context: Context, asks: Sequence[Ask], *, now: datetime) -> list[Pass | 
     """Decides on each of these jobs, in one transaction."""
     with context.sessions.begin() as session:
         switches.enter_gate(session)
-        ids = [ask.job.id for ask in asks]
-        locked = select(job_rows).where(job_rows.c.id.in_(ids)).order_by(job_rows.c.id).with_for_update()
-        rows = {row.id: row for row in session.execute(locked)}
+        rows = {row.id: row for row in session.execute(_LOCKED, {"ids": [ask.job.id for ask in asks]})}
         held = [ask for ask in asks if _holds(ask.job, rows[ask.job.id])]
         # Never over what somebody else read later, or a webhook told of later: that is the newer truth.
         stored = fresh.store(session, {ask.job.chat_id: (ask.facts, ask.read_at) for ask in held})
@@ -105,7 +112,7 @@ def run(context: Context, asks: Sequence[Ask], *, now: datetime) -> list[Pass | 
     return [answers.get(ask.job.claim, Refusal(None)) for ask in asks]
 
 
-def _holds(job: Job, row: Row[Any]) -> bool:
+def _holds(job: Job, row: Row[*tuple[Any, ...]]) -> bool:
     return not (row.fence != job.fence or row.state != "leased")
 
 
@@ -141,7 +148,12 @@ def stopped(context: Context, session: Session) -> str | None:
 
 
 def _verdicts(
-    context: Context, session: Session, asks: Sequence[Ask], rows: Mapping[int, Row[Any]], *, now: datetime
+    context: Context,
+    session: Session,
+    asks: Sequence[Ask],
+    rows: Mapping[int, Row[*tuple[Any, ...]]],
+    *,
+    now: datetime,
 ) -> dict[int, tuple[_Verdict, int]]:
     """By job id the verdict, and the version of the policy that was asked."""
     unreadable = _Wait("unreadable policy", now + UNREADABLE)

@@ -7,11 +7,12 @@ except an error code that is nothing but a code.
 import gc
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import orjson
@@ -68,6 +69,17 @@ class Answer:
     flaw: str = ""
 
 
+def named(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers by name in lower case; what is said twice stands in one line, as HTTP has it."""
+    found: dict[str, str] = {}
+    for name, value in headers:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        found[key] = f"{found[key]}, {text}" if key in found else text
+    return found
+
+
+# All answers of a second carry the same.
+@lru_cache(maxsize=64)
 def http_date(text: str | None) -> datetime | None:
     """An HTTP date as a UTC instant; None for anything else."""
     if text is None:

@@ -9,14 +9,15 @@ import asyncio
 import logging
 import socket
 import ssl
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar, cast
-from urllib.parse import quote
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
 
+import httpcore
 import httpx
+import orjson
 import sniffio
 from pydantic import SecretStr
 
@@ -28,12 +29,15 @@ from chat_hygiene.core.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from chat_hygiene.providers.answers import Answer, decoded, error_of, http_date, listed
+from chat_hygiene.providers import bodies
+from chat_hygiene.providers.answers import Answer, decoded, error_of, http_date, listed, named
 from chat_hygiene.providers.connections import Connections, ssl_context
 
 CONNECT_SHARE = 0.4
 """Of the deadline, for the TCP connection and again for the TLS handshake."""
-MAX_BODY = 16 * 1024 * 1024
+_PORTS = {"http": 80, "https": 443}
+_LOST = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError)
+"""How a call ends that has no answer."""
 
 _T = TypeVar("_T")
 
@@ -53,15 +57,13 @@ class Route:
         """For messages: the template, never what is filled in."""
         return f"{self.method} {self.path}"
 
-    def url(self, base: str, segments: Mapping[str, str]) -> str:
-        """The full URL. Raises RefusedError for a segment that would address something else."""
+    def filled(self, segments: Mapping[str, str]) -> str:
+        """The path of one call. Raises RefusedError for a segment that would address something else."""
         if any(segment in {"", ".", ".."} or not _encodable(segment) for segment in segments.values()):
             raise RefusedError(
                 f"{self}: an id is empty, a dot or not text, and cannot stand in a URL; nothing was sent"
             )
-        return base + self.path.format(
-            **{name: quote(segment, safe="") for name, segment in segments.items()}
-        )
+        return self.path.format(**{name: quote(segment, safe="") for name, segment in segments.items()})
 
 
 class JsonClient:
@@ -80,17 +82,20 @@ class JsonClient:
         now: Clock,
         on_skew: Callable[[timedelta], None],
     ) -> None:
-        self._base_url = base_url
+        base = httpx.URL(base_url)
+        self._host, self._prefix = base.host, base.raw_path.rstrip(b"/")
+        self._origin = httpcore.Origin(base.raw_scheme, base.raw_host, base.port or _PORTS[base.scheme])
         self._token = token
         self._deadline = deadline.total_seconds()
         self._now = now
         self._on_skew = on_skew
-        self._connections = Connections()
-        self._headers = {
-            "Accept": "application/json",
-            "Accept-Encoding": "gzip",
-            "User-Agent": "chat-hygiene",
-        }
+        self._connections = Connections(self._origin)
+        self._headers = (
+            (b"Host", base.netloc),
+            (b"Accept", b"application/json"),
+            (b"Accept-Encoding", b"gzip"),
+            (b"User-Agent", b"chat-hygiene"),
+        )
 
     async def fetch(self, route: Route, segments: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON
         """The JSON of the answer. Raises ProviderError."""
@@ -141,34 +146,27 @@ class JsonClient:
         json: Mapping[str, object] | None = None,
         not_after: datetime | None = None,
     ) -> Answer:
-        url = route.url(self._base_url, segments)
+        target = route.filled(segments) + (f"?{urlencode(query)}" if query else "")
         # Told once; else httpcore finds it out anew at each of its steps.
         sniffio.current_async_library_cvar.set("asyncio")
         departure = _Departure(route, self._now, not_after)
+        request = self._request(route.method, target.encode(), json, departure)
         try:
-            request = httpx.Request(
-                route.method,
-                url,
-                params=query,
-                json=json,
-                headers=self._headers | {"Token": self._token.get_secret_value()},
-                # httpx's own limits are per step and chunk; the deadline is for all of it. Only connecting has one, because
-                # a handshake that is cancelled from outside leaves its socket open.
-                extensions={"trace": departure, "timeout": {"connect": self._deadline * CONNECT_SHARE}},
-            )
-            async with asyncio.timeout(self._deadline), self._connections.lend() as transport:
-                response = await transport.handle_async_request(request)
+            async with asyncio.timeout(self._deadline), self._connections.lend() as connection:
+                response = await connection.handle_async_request(request)
                 try:
-                    now = self._now()
-                    if (server_time := http_date(response.headers.get("date"))) is not None:
+                    now, headers = self._now(), named(response.headers)
+                    if (server_time := http_date(headers.get("date"))) is not None:
                         self._on_skew(server_time - now)
-                    body, flaw = await _read(response)
+                    body, flaw = await bodies.read(
+                        response.aiter_stream(), headers.get("content-encoding", "identity")
+                    )
                 finally:
                     await response.aclose()
-            answer = Answer(response.status_code, dict(response.headers), body, flaw)
+            answer = Answer(response.status, headers, body, flaw)
         except TimeoutError:
             failure = f"no whole answer within {self._deadline:g} s"
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        except _LOST as error:
             failure = _cause(error)
         else:
             if answer.status >= 400:
@@ -176,14 +174,31 @@ class JsonClient:
             if (refusal := error_of(answer, call=str(route), now=now)) is not None:
                 raise refusal
             return answer
-        # Raised out here: an error chained to httpx's would carry the request, and with it token and chat id.
+        # Raised out here: an error chained to httpcore's would carry the request, and with it token and chat id.
         if departure.left:
             raise UnknownOutcomeError(
                 f"{route}: {failure or 'the connection was lost'}; the request had left, so it may have acted"
             )
         raise UnavailableError(
-            f"{route}: {httpx.URL(self._base_url).host} cannot be reached: {failure or 'no connection could be made'}; nothing was sent",
+            f"{route}: {self._host} cannot be reached: {failure or 'no connection could be made'}; nothing was sent",
             fix="check CHAT_HYGIENE_API_URL and the network, then try again",
+        )
+
+    def _request(
+        self, method: str, target: bytes, json: Mapping[str, object] | None, departure: "_Departure"
+    ) -> httpcore.Request:
+        scheme, host, port = self._origin.scheme, self._origin.host, self._origin.port
+        headers = [*self._headers, (b"Token", self._token.get_secret_value().encode())]
+        body = None if json is None else orjson.dumps(json)
+        if body is not None:
+            headers += [(b"Content-Type", b"application/json"), (b"Content-Length", b"%d" % len(body))]
+        return httpcore.Request(
+            method,
+            httpcore.URL(scheme=scheme, host=host, port=port, target=self._prefix + target),
+            headers=headers,
+            content=body,
+            # The deadline is for all of a call. Connecting has limits of its own, so that it leaves time for the rest.
+            extensions={"trace": departure, "timeout": {"connect": self._deadline * CONNECT_SHARE}},
         )
 
     def _without_token(self, answer: Answer) -> Answer:
@@ -251,26 +266,6 @@ def _encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-async def _read(response: httpx.Response) -> tuple[bytes, str]:
-    """The body, unpacked, and what is wrong with it. Never holds more than the cap, whatever a server packs."""
-    packing = response.headers.get("content-encoding", "identity").strip().lower()
-    if packing not in {"identity", "gzip"}:
-        return b"", "is packed in a way that was not asked for"
-    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16) if packing == "gzip" else None
-    body, received = bytearray(), 0
-    async for chunk in cast(httpx.AsyncByteStream, response.stream):
-        received += len(chunk)
-        try:
-            body += unpacker.decompress(chunk, MAX_BODY + 1 - len(body)) if unpacker else chunk
-        except zlib.error:
-            return b"", "is not the gzip it claims to be"
-        if max(received, len(body)) > MAX_BODY:
-            return b"", f"is larger than {MAX_BODY // 1024**2} MiB"
-    if unpacker and received and not unpacker.eof:
-        return b"", "is not the gzip it claims to be"
-    return bytes(body), ""
 
 
 def _cause(error: BaseException) -> str:

@@ -44,7 +44,11 @@ _COUNTED = {state: state.value for state in (*EFFECTIVE_STATES, JobState.FAILED)
 # Built once: each job is moved three times and more. Whoever moves several in one transaction counts them in one order,
 # so that two that do it at once do not wait for each other.
 _JOBS = (
-    select(jobs, devices.c.device, policies.c.name.label("policy"))
+    select(
+        *(jobs.c.id, jobs.c.state, jobs.c.fence, jobs.c.chat_id, jobs.c.chat_ref),
+        *(jobs.c.device_id, jobs.c.policy_id, jobs.c.run_id, jobs.c.version),
+        *(devices.c.device, policies.c.name.label("policy")),
+    )
     .join(devices, devices.c.id == jobs.c.device_id)
     .join(policies, policies.c.id == jobs.c.policy_id)
     .where(jobs.c.id.in_(bindparam("ids", expanding=True)))
@@ -53,7 +57,7 @@ _JOBS = (
 )
 _CHANGE = update(jobs).where(jobs.c.id == bindparam("job"))
 
-_Done = tuple[Row[Any], dict[str, Any], JobState]
+_Done = tuple[Row[*tuple[Any, ...]], dict[str, Any], JobState]
 """A job as it was, its changes, and the state that it is in now."""
 
 
@@ -135,7 +139,13 @@ def move_all(session: Session, wanted: Sequence[Move], *, now: datetime, actor: 
 
 
 def _told(
-    job: Row[Any], asked: Move, changes: Mapping[str, Any], state: JobState, *, now: datetime, actor: str
+    job: Row[*tuple[Any, ...]],
+    asked: Move,
+    changes: Mapping[str, Any],
+    state: JobState,
+    *,
+    now: datetime,
+    actor: str,
 ) -> audit.Entry:
     return audit.entry(
         _EVENTS[asked.event],
