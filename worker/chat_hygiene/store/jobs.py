@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, RowMapping, Select, and_, exists, func, literal, select, true
+from sqlalchemy import ColumnElement, RowMapping, Select, and_, bindparam, exists, func, literal, select, true
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.decisions import LOST, NO_ANSWER, Intent
@@ -16,6 +16,7 @@ from chat_hygiene.store import moves
 from chat_hygiene.store.moves import Move
 from chat_hygiene.store.records import Record, fetch
 from chat_hygiene.store.tables import chats, devices, jobs, policies, policy_runs, run_candidates
+from chat_hygiene.store.types import Instant
 
 UNANSWERED = (LOST, NO_ANSWER)
 
@@ -89,6 +90,20 @@ _COLUMNS = (
     *(jobs.c.fence, jobs.c.attempts, jobs.c.not_before, jobs.c.intent, jobs.c.intent_at),
     *(jobs.c.force, jobs.c.forced_by, jobs.c.refused_at, jobs.c.error_class, jobs.c.first_failed_at),
     *(chats.c.wid, devices.c.device, devices.c.session_status, jobs.c.chat_ref, jobs.c.chat_hint),
+)
+# In the order of the index alone: a run queues all its jobs for one instant, and sorting those would read them all.
+_DUE = (
+    select(*_COLUMNS)
+    .join(chats, chats.c.id == jobs.c.chat_id)
+    .join(devices, devices.c.id == jobs.c.device_id)
+    .where(
+        jobs.c.device_id == bindparam("device"),
+        _WORKABLE,
+        jobs.c.next_attempt_at <= bindparam("now", type_=Instant()),
+    )
+    .order_by(jobs.c.next_attempt_at)
+    .limit(bindparam("most"))
+    .with_for_update(of=jobs, skip_locked=True)
 )
 
 
@@ -175,15 +190,8 @@ def claim_all(
     """The same of several devices, each with how many at most and which."""
     found: list[RowMapping] = []
     for device_id, most, mine in wanted:
-        due = (
-            select(*_COLUMNS)
-            .join(chats, chats.c.id == jobs.c.chat_id)
-            .join(devices, devices.c.id == jobs.c.device_id)
-            .where(jobs.c.device_id == device_id, _WORKABLE, jobs.c.next_attempt_at <= now, mine)
-        )
-        # In the order of the index alone: a run queues all its jobs for one instant, and sorting those would read them all.
-        query = due.order_by(jobs.c.next_attempt_at).limit(most).with_for_update(of=jobs, skip_locked=True)
-        found += session.execute(query).mappings()
+        values = {"device": device_id, "most": most, "now": now}
+        found += session.execute(_DUE.where(mine), values).mappings()
     if not found:
         return []
     leased = {"lease_owner": owner, "lease_until": now + lease}

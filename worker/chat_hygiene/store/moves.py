@@ -55,7 +55,7 @@ _JOBS = (
     .order_by(jobs.c.policy_id, jobs.c.device_id, jobs.c.id)
     .with_for_update(of=jobs)
 )
-_CHANGE = update(jobs).where(jobs.c.id == bindparam("job"))
+_CHANGE = update(jobs).where(jobs.c.id.in_(bindparam("ids", expanding=True)))
 
 _Done = tuple[Row[*tuple[Any, ...]], dict[str, Any], JobState]
 """A job as it was, its changes, and the state that it is in now."""
@@ -99,7 +99,8 @@ def move_all(session: Session, wanted: Sequence[Move], *, now: datetime, actor: 
     Raises `core.states.IllegalMoveError` when a job's state has no such move.
     """
     by_id = {each.job_id: each for each in wanted}
-    changed: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+    # Those that are moved together mostly become the same.
+    alike: dict[frozenset[tuple[str, Any]], list[int]] = defaultdict(list)
     events, done = [], list[_Done]()
     for job in session.execute(_JOBS, {"ids": list(by_id)}).all():
         asked = by_id.pop(job.id)
@@ -113,13 +114,13 @@ def move_all(session: Session, wanted: Sequence[Move], *, now: datetime, actor: 
         if asked.event is JobEvent.CLAIM:
             changes["fence"] = job.fence + 1
         changes["finished_at"] = now if state in _FINAL else None
-        changed[tuple(sorted(changes))].append({"job": job.id, **changes})
+        alike[frozenset(changes.items())].append(job.id)
         events.append(_told(job, asked, changes, state, now=now, actor=actor))
         done.append((job, changes, state))
     if by_id:
         raise LookupError(f"no such jobs: {sorted(by_id)}")
-    for rows in changed.values():
-        session.execute(_CHANGE, rows)
+    for same, ids in alike.items():
+        session.execute(_CHANGE, {"ids": ids, **dict(same)})
     _conclude(session, done, now=now, actor=actor)
     audit.append_all(session, events)
     for job, changes, state in done:
