@@ -11,6 +11,7 @@ from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
 
 from bench.api import FIRST, Api
+from bench.ground import indexes
 from chat_hygiene import logs, wiring
 from chat_hygiene.pipeline.pacing import CALLS_PER_JOB
 from chat_hygiene.settings import Settings, load_settings
@@ -112,8 +113,8 @@ def due(settings: Settings, api: Api, *, jobs_of: int | None = None) -> Iterator
             facts = {"last": account.chats - 1, "newest": account.instant(0), "now": now}
             parts = {name: words.format(**facts) for name, words in spoken.items()}
             _hurry(session)
-            indexes = [*chats.indexes, *jobs.indexes]
-            for index in indexes:
+            dropped = indexes(session.connection(), chats, jobs)
+            for index in dropped:
                 index.drop(session.connection())
             for statement in (_RUN, _CHATS, _JOBS):
                 words = statement.format(
@@ -124,7 +125,7 @@ def due(settings: Settings, api: Api, *, jobs_of: int | None = None) -> Iterator
                     jobs=jobs_of or account.chats,
                 )
                 session.execute(text(words.replace(":", "\\:")))
-            for index in indexes:
+            for index in dropped:
                 index.create(session.connection())
         _analyze(settings)
         yield ledger

@@ -23,7 +23,7 @@ from chat_policies import load
 
 COMMAND = Path(sys.executable).with_name("chat-hygiene")
 NUMBERS = 10
-SMALL, LARGE = (20_000, 20), (1_000_000, 10)
+SMALL, LARGE = (60_000, 20), (1_000_000, 10)
 """Chats, and of how many one is due."""
 MOST = 150
 """MiB."""

@@ -7,6 +7,8 @@ from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 
+from sqlalchemy import Connection, Index, Table
+
 from support.databases import PostgresDatabases, SqliteDatabases
 from support.servers import Postgres, postgres
 
@@ -48,6 +50,21 @@ class Ground:
     @cached_property
     def _sqlite(self) -> SqliteDatabases:
         return SqliteDatabases(self.folder)
+
+
+def indexes(connection: Connection, *tables: Table) -> list[Index]:
+    """Those of the tables, in the order in which the migrations made them.
+
+    Whoever drops them for a while has to make them in that order again: of two that promise the same, SQLite takes the one
+    made last.
+    """
+    found = {index.name: index for table in tables for index in table.indexes}
+    if connection.dialect.name == "sqlite":
+        made = connection.exec_driver_sql(
+            "SELECT name FROM sqlite_master WHERE type = 'index' ORDER BY rowid"
+        )
+        return [found[name] for name in made.scalars() if name in found]
+    return sorted(found.values(), key=lambda index: str(index.name))
 
 
 @contextmanager
