@@ -36,7 +36,7 @@ screenshots: $(VENV)/.dev ## Every page in both themes, into docs/screenshots (n
 bench: $(VENV)/.bench ## Measurements, each beside a reference of the same run; writes docs/benchmarks.md
 	@PYTHONPATH=tests $(BIN)/python -m bench --write docs/benchmarks.md
 
-bench-large: $(VENV)/.bench ## The same with the big sizes: an hour or more
+bench-large: $(VENV)/.bench ## The same with the big sizes: half an hour
 	@PYTHONPATH=tests $(BIN)/python -m bench --large --write docs/benchmarks.md
 
 chaos: $(VENV)/.dev ## A thousand kills on each engine and every fault there is; writes docs/chaos.md
