@@ -28,6 +28,9 @@ def queue(evaluation: Evaluation) -> tuple[int, int] | None:
     The brakes judge what is queued by then. None when one trips: all of it is taken back.
     """
     session, stored, now = evaluation.session, evaluation.stored, evaluation.now
+    # Before anything is queued: of a number that is synced meanwhile, what was queued does not wait as well.
+    fresh = rules.fresh_ids(session, evaluation.context.settings, stored.policy, now=now)
+    stale = {each.id for each in devices.load(session)} - fresh
     attempt = session.begin_nested()
     queued = evaluation.queue(and_(evaluation.matches, evaluation.fresh.holds()))
     wanted = candidates.queued_by_device(session, evaluation.run_id)
@@ -35,10 +38,9 @@ def queue(evaluation: Evaluation) -> tuple[int, int] | None:
         attempt.rollback()
         return None
     attempt.commit()
-    fresh = rules.fresh_ids(session, evaluation.context.settings, stored.policy, now=now)
     deferred = 0
     # By number, and only if there are any: few matches lie there.
-    if stale := {each.id for each in devices.load(session)} - fresh:
+    if stale:
         waiting = and_(evaluation.matches, chats.c.device_id.in_(sorted(stale)))
         deferred = evaluation.withhold(waiting, by=literal(STALE)).get(STALE, 0)
     withheld.forget(session, stored.id, but=evaluation.run_id)
