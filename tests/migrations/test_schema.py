@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 from alembic.script import ScriptDirectory
-from sqlalchemy import select, text
+from sqlalchemy import insert, select, text, update
+from sqlalchemy.exc import IntegrityError
 
 from chat_hygiene.core.errors import DatabaseError
 from chat_hygiene.store import revision, schema
 from chat_hygiene.store.engine import create_engine
-from chat_hygiene.store.tables import metadata, switches
+from chat_hygiene.store.tables import jobs, metadata, run_candidates, switches
+from support.world import NOW, fill
 
 ROOT = Path(__file__).parents[2]
 
@@ -118,6 +120,48 @@ def test_each_migration_can_be_taken_back_alone(empty):
         assert revision.current(empty) == version
     schema.upgrade(empty)
     assert schema.check(empty) == []
+
+
+def test_a_table_that_is_written_anew_keeps_its_rows_and_the_order_of_its_indexes(engine, sessions):
+    fill(sessions)
+    with sessions.begin() as session:
+        session.execute(
+            insert(run_candidates).values(run_id=1, chat_id=2, generation=1, matched_at=NOW, not_before=NOW)
+        )
+    before = rows(engine), order(engine)
+    schema.downgrade(engine, "0010")
+    assert (rows(engine), order(engine)) == before
+    schema.upgrade(engine)
+    assert (rows(engine), order(engine)) == before
+    assert len(before[0][0]) > 5
+    odd = (
+        update(jobs).values(state="odd"),
+        update(jobs).values(whatsapp_state="odd"),
+        update(jobs).values(state="deleted", whatsapp_state="unknown", platform_state="removed"),
+        update(jobs).values(chat_id=99),
+        update(jobs).values(policy_id=2),  # is there, and is not that of the run
+        update(run_candidates).values(withheld_by="odd"),
+    )
+    for change in odd:
+        with pytest.raises(IntegrityError), engine.begin() as connection:
+            connection.execute(change)
+
+
+def rows(engine):
+    with engine.connect() as connection:
+        return [
+            connection.execute(select(table).order_by(*table.primary_key)).all()
+            for table in (jobs, run_candidates)
+        ]
+
+
+def order(engine):
+    """SQLite takes the last made of two indexes that promise the same."""
+    if engine.dialect.name == "postgresql":
+        return None
+    made = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name IN ('jobs', 'run_candidates') ORDER BY rowid"
+    with engine.connect() as connection:
+        return connection.scalars(text(made)).all()
 
 
 def test_the_switches_that_locks_and_the_chain_stand_on_are_there(engine):

@@ -26,14 +26,17 @@ def free(policy_id: int, version: int, *, now: datetime) -> ColumnElement[bool]:
     It has no open or effective one, no failure of this version in the last 7 days, and was not deleted twice in 7 days
     after a resurrection.
     """
-    mine = and_(jobs.c.chat_id == chats.c.id, jobs.c.generation == chats.c.generation)
-    taken = exists().where(mine, jobs.c.state.in_([state.value for state in HOLDING_STATES]))
-    failed = exists().where(
-        mine,
+    failed = and_(
         jobs.c.state == JobState.FAILED.value,
         jobs.c.policy_id == policy_id,
         jobs.c.version == version,
         jobs.c.finished_at > literal(now - FAILED_AGAIN_AFTER, Instant()),
+    )
+    # Asked for at once: the jobs of a chat are looked up only once.
+    has_one = exists().where(
+        jobs.c.chat_id == chats.c.id,
+        jobs.c.generation == chats.c.generation,
+        or_(jobs.c.state.in_([state.value for state in HOLDING_STATES]), failed),
     )
     removals = (
         select(func.count())
@@ -45,7 +48,7 @@ def free(policy_id: int, version: int, *, now: datetime) -> ColumnElement[bool]:
         .scalar_subquery()
     )
     again = or_(chats.c.resurrected_at.is_(None), removals < 2)
-    return and_(~taken, ~failed, again)
+    return and_(~has_one, again)
 
 
 def funnel(session: Session, compiled: Compiled) -> Funnel:

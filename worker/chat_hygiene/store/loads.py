@@ -72,7 +72,7 @@ def loads(
     for device_id, number in sorted(wanted.items()):
         today, removed = (row.today, row.removed) if (row := earlier.get(device_id)) is not None else (0, 0)
         most = enough(today + number)
-        here = select(chats.c.id).where(in_scope, chats.c.device_id == device_id)
+        here = select(chats.c.device_id).where(in_scope, chats.c.device_id == device_id)
         if most is not None:
             here = here.limit(max(0, most - removed))
         there = session.execute(select(func.count()).select_from(here.subquery())).scalar_one()

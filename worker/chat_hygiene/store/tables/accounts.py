@@ -97,8 +97,20 @@ Index(
     postgresql_where=text("hinted_at is not null"),
 )
 _THERE = text("removed_at is null and missing_since is null")
-# How many chats a number has is counted within the index.
-Index("ix_chats_there", chats.c.device_id, sqlite_where=_THERE, postgresql_where=_THERE)
+# How many chats a number has, and how many of them a policy has in its scope, is counted within the index; that is why it
+# holds the last two, which are NULL here.
+Index(
+    "ix_chats_there",
+    chats.c.device_id,
+    chats.c.kind,
+    chats.c.pinned,
+    chats.c.locked,
+    chats.c.status,
+    chats.c.removed_at,
+    chats.c.missing_since,
+    sqlite_where=_THERE,
+    postgresql_where=_THERE,
+)
 # A policy reads those of its status, or whose customer has been silent for as long as it says, and not every chat. Most ask
 # for both, and then only the rows that satisfy both are read.
 Index(

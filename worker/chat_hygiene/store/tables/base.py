@@ -1,5 +1,7 @@
 """The metadata that every table belongs to, and the type of their ids."""
 
+from collections.abc import Iterable
+
 from sqlalchemy import BigInteger, Integer, MetaData
 
 metadata = MetaData(
@@ -14,3 +16,12 @@ metadata = MetaData(
 
 # SQLite makes ids by itself only for INTEGER; PostgreSQL's tables outgrow 32 bits.
 BigId = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def one_of(column: str, values: Iterable[str]) -> str:
+    """The condition of a CHECK that a column has one of these values, or none.
+
+    One comparison each, because SQLite builds the table of an `IN` anew for every row that a CHECK looks at: with five of
+    them a quarter of what a job costs to insert.
+    """
+    return " or ".join(f"{column} = '{value}'" for value in values)

@@ -1,15 +1,24 @@
 """Delete jobs, and the rollup of their outcomes."""
 
-from sqlalchemy import Boolean, CheckConstraint, Column, Date, ForeignKey, Index, Integer, Table, Text, text
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    Table,
+    Text,
+    text,
+)
 
 from chat_hygiene.core.states import HOLDING_STATES, JobState
-from chat_hygiene.store.tables.base import BigId, metadata
+from chat_hygiene.store.tables.base import BigId, metadata, one_of
 from chat_hygiene.store.types import Instant
 
-
-def _states(states: object) -> str:
-    return ", ".join(f"'{state}'" for state in states)  # type: ignore[attr-defined]
-
+_TOLD = ("not_asked", "confirmed", "reported")
 
 jobs = Table(
     "jobs",
@@ -17,11 +26,12 @@ jobs = Table(
     Column("id", BigId, primary_key=True),
     Column("chat_id", BigId, ForeignKey("chats.id"), nullable=False),
     Column("generation", Integer, nullable=False),
-    Column("device_id", BigId, ForeignKey("devices.id"), nullable=False),
+    # The chat's. It has no reference of its own: each is checked row by row, which is most of what a job costs to insert.
+    Column("device_id", BigId, nullable=False),
     Column("chat_ref", Text, nullable=False),
     Column("chat_hint", Text, nullable=False),
-    Column("run_id", BigId, ForeignKey("policy_runs.id"), nullable=False),
-    Column("policy_id", BigId, ForeignKey("policies.id"), nullable=False),
+    Column("run_id", BigId, nullable=False),
+    Column("policy_id", BigId, nullable=False),
     # The version that decided last: the one that queued it, then the one that the gate evaluated.
     Column("version", Integer, nullable=False),
     Column("reason", Text, nullable=False),
@@ -57,34 +67,33 @@ jobs = Table(
     Column("debt_settled_at", Instant),
     Column("debt_probes", Integer, nullable=False, server_default="0"),
     Column("debt_next_probe_at", Instant),
-    CheckConstraint(f"state in ({_states(JobState)})", name="state"),
-    CheckConstraint("intent in ('platform', 'whatsapp', 'force')", name="intent"),
+    # A job's policy is that of its run.
+    ForeignKeyConstraint(["run_id", "policy_id"], ["policy_runs.id", "policy_runs.policy_id"]),
+    CheckConstraint(one_of("state", JobState), name="state"),
+    CheckConstraint(one_of("intent", ("platform", "whatsapp", "force")), name="intent"),
+    CheckConstraint(one_of("whatsapp_state", (*_TOLD, "unknown", "present")), name="whatsapp_state"),
     CheckConstraint(
-        "whatsapp_state in ('not_asked', 'confirmed', 'reported', 'unknown', 'present')",
-        name="whatsapp_state",
+        one_of("platform_state", ("removed", "forced", "unreachable", "unknown")), name="platform_state"
     ),
     CheckConstraint(
-        "platform_state in ('removed', 'forced', 'unreachable', 'unknown')", name="platform_state"
-    ),
-    CheckConstraint(
-        "debt_state in ('open', 'settled', 'superseded', 'abandoned', 'written_off')", name="debt_state"
+        one_of("debt_state", ("open", "settled", "superseded", "abandoned", "written_off")), name="debt_state"
     ),
     # Law 7: "deleted" only when the WhatsApp side is not asked for, confirmed or reported.
     CheckConstraint(
-        "state <> 'deleted' or (whatsapp_state in ('not_asked', 'confirmed', 'reported')"
-        " and platform_state = 'removed')",
+        f"state <> 'deleted' or (({one_of('whatsapp_state', _TOLD)}) and platform_state = 'removed')",
         name="deleted_is_deleted",
     ),
     CheckConstraint("state <> 'removed_locally' or debt_state is not null", name="local_removal_is_debt"),
 )
 # At most one open or effective job per chat life.
+_HOLDING = text("state in ({})".format(", ".join(f"'{state}'" for state in HOLDING_STATES)))
 Index(
     "uq_jobs_chat_life",
     jobs.c.chat_id,
     jobs.c.generation,
     unique=True,
-    sqlite_where=text(f"state in ({_states(HOLDING_STATES)})"),
-    postgresql_where=text(f"state in ({_states(HOLDING_STATES)})"),
+    sqlite_where=_HOLDING,
+    postgresql_where=_HOLDING,
 )
 # The last two so that a look steps over the jobs of a paused policy, or of others than those asked for, within the index.
 Index(

@@ -13,7 +13,7 @@ from sqlalchemy import (
     text,
 )
 
-from chat_hygiene.store.tables.base import BigId, metadata
+from chat_hygiene.store.tables.base import BigId, metadata, one_of
 from chat_hygiene.store.types import Instant, Json
 
 policies = Table(
@@ -84,6 +84,8 @@ policy_runs = Table(
         name="state",
     ),
 )
+# What a job refers to, so that its run and its policy belong together.
+Index("uq_policy_runs_id_policy_id", policy_runs.c.id, policy_runs.c.policy_id, unique=True)
 # Runs that wait for their sync: looked for every few seconds, among years of ended ones.
 Index(
     "ix_policy_runs_syncing",
@@ -112,6 +114,6 @@ run_candidates = Table(
     Column("not_before", Instant, nullable=False),
     # What keeps it from being queued; NULL: nothing, it is in a plan.
     Column("withheld_by", Text),
-    CheckConstraint("withheld_by in ('brake', 'stale', 'stopped')", name="withheld_by"),
+    CheckConstraint(one_of("withheld_by", ("brake", "stale", "stopped")), name="withheld_by"),
 )
 Index("ix_run_candidates_chat_id", run_candidates.c.chat_id)
