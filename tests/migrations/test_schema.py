@@ -161,7 +161,8 @@ def order(engine):
         return None
     made = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name IN ('jobs', 'run_candidates') ORDER BY rowid"
     with engine.connect() as connection:
-        return connection.scalars(text(made)).all()
+        names = connection.scalars(text(made)).all()
+    return [name for name in names if name != "ix_jobs_policy_id_queued_at"]  # that the newer one has no more
 
 
 def test_the_switches_that_locks_and_the_chain_stand_on_are_there(engine):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, case, func, literal, select
+from sqlalchemy import ColumnElement, case, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from chat_hygiene.core.states import EFFECTIVE_STATES, JobState
@@ -44,6 +44,7 @@ def loads(
     by none.
     """
     effective = jobs.c.state.in_([state.value for state in EFFECTIVE_STATES])
+    start = literal(day_start, Instant())
     earlier = {
         row.device_id: row
         for row in session.execute(
@@ -54,12 +55,14 @@ def loads(
             )
             .join(policy_runs, policy_runs.c.id == jobs.c.run_id)
             .where(
-                jobs.c.policy_id == policy_id,
-                jobs.c.queued_at >= literal(day_start, Instant()),
-                jobs.c.state != JobState.CANCELLED.value,
+                policy_runs.c.policy_id == policy_id,
+                # What a run queued, it queued before it ended.
+                or_(policy_runs.c.finished_at.is_(None), policy_runs.c.finished_at >= start),
                 policy_runs.c.approved_by.is_(None),
                 # The one that asks; of a policy one run at a time is evaluated.
                 policy_runs.c.state != "evaluating",
+                jobs.c.queued_at >= start,
+                jobs.c.state != JobState.CANCELLED.value,
             )
             .group_by(jobs.c.device_id)
         )

@@ -131,7 +131,6 @@ Index("ix_jobs_chat_id", jobs.c.chat_id)
 # One chat's jobs, and what keeps the few chats of a page back, by the only name that stays; with the state, or SQLite would
 # read all jobs of that state instead.
 Index("ix_jobs_chat_ref", jobs.c.chat_ref, jobs.c.state)
-Index("ix_jobs_policy_id_queued_at", jobs.c.policy_id, jobs.c.queued_at)
 # How the jobs of a run ended is counted within the index.
 Index("ix_jobs_run_id_state", jobs.c.run_id, jobs.c.state)
 Index(

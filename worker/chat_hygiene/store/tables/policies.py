@@ -86,6 +86,8 @@ policy_runs = Table(
 )
 # What a job refers to, so that its run and its policy belong together.
 Index("uq_policy_runs_id_policy_id", policy_runs.c.id, policy_runs.c.policy_id, unique=True)
+# What a policy queued today is found by its runs.
+Index("ix_policy_runs_policy_id_finished_at", policy_runs.c.policy_id, policy_runs.c.finished_at)
 # Runs that wait for their sync: looked for every few seconds, among years of ended ones.
 Index(
     "ix_policy_runs_syncing",
