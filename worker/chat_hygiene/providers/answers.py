@@ -148,7 +148,10 @@ def listed(answer: Answer, parse: Callable[[object], _T], *, call: str) -> list[
         items = decoded(answer, call=call)
         if not isinstance(items, list):
             raise BadAnswerError(f"{call} answered with something else than a list")
-        return list(map(parse, items))
+        found = list(map(parse, items))
+        # Gone before Python looks for cycles again, as it does at once.
+        del items
+    return found
 
 
 @contextmanager

@@ -33,8 +33,10 @@ _ABOUT = "id, wid, removed_at IS NOT NULL, missing_since IS NOT NULL"
 _HINT = "CASE WHEN hinted_at <= {} THEN NULL ELSE hinted_at END"
 
 _FIRST = len(INSTANTS)
-_AT_ONCE = 100
-"""Rows in one INSERT of SQLite's. After each statement its thread waits for its turn, while another one reads the next page."""
+_AT_ONCE = (500, 100, 20, 4, 1)
+"""Rows in one INSERT of SQLite's. The more, the longer another thread can read the next page beside it; of a few sizes,
+because each is a statement that the driver keeps.
+"""
 
 # An account has few sets of labels, and they come again and again.
 _written = lru_cache(maxsize=256)(json.dumps)
@@ -72,7 +74,7 @@ class Bulk(ABC):
         rows = self._rows(self._find.format(column=column), (device_id, self._list(names)))
         if not rows:
             return {}
-        # By columns, here and in `_forms`: a loop over the values of each row takes twice as long.
+        # By columns, here and in `_whole`: a loop over the values of each row takes twice as long.
         found, ids, wids, removed, missing, *columns = zip(*rows, strict=True)
         return dict(zip(found, map(Found, ids, wids, removed, missing, _shown(columns)), strict=True))
 
@@ -98,11 +100,12 @@ class Bulk(ABC):
 
     def _whole(self, rows: Sequence[Row]) -> list[Values]:
         about, shown = zip(*rows, strict=True)
-        return [(*one, *form) for one, form in zip(about, self._forms(shown), strict=True)]
+        columns = self._columns(list(zip(*shown, strict=True)))
+        return list(zip(*zip(*about, strict=True), *columns, strict=True))
 
     @abstractmethod
-    def _forms(self, shown: Sequence[Shown]) -> Iterable[Values]:
-        """The driver's form of what rows show."""
+    def _columns(self, shown: Sequence[Values]) -> Iterable[Iterable[Any]]:
+        """The driver's form of what rows show, column by column."""
 
     @abstractmethod
     def _rows(self, query: str, values: Values) -> Sequence[Sequence[Any]]:
@@ -134,10 +137,8 @@ class _Sqlite(Bulk):
     def instant(self, at: datetime) -> str:
         return as_text(at)
 
-    def _forms(self, shown: Sequence[Shown]) -> Iterable[Values]:
-        columns = list(zip(*shown, strict=True))
-        instants, labels = map(as_texts, columns[:_FIRST]), map(_written, columns[-1])
-        return zip(*instants, *columns[_FIRST:-1], labels, strict=True)
+    def _columns(self, shown: Sequence[Values]) -> Iterable[Iterable[Any]]:
+        return (*map(as_texts, shown[:_FIRST]), *shown[_FIRST:-1], map(_written, shown[-1]))
 
     def _rows(self, query: str, values: Values) -> Sequence[Sequence[Any]]:
         rows: list[list[Any]] = orjson.loads(self._run(query, values).scalar_one())
@@ -147,9 +148,12 @@ class _Sqlite(Bulk):
         return orjson.dumps(list(names)).decode()
 
     def _insert(self, rows: Sequence[Values]) -> None:
-        for first in range(0, len(rows), _AT_ONCE):
-            some = rows[first : first + _AT_ONCE]
-            self._run(_inserts(len(some)), tuple(chain.from_iterable(some)))
+        first = 0
+        for size in _AT_ONCE:
+            while len(rows) - first >= size:
+                some = rows[first : first + size]
+                self._run(_inserts(size), tuple(chain.from_iterable(some)))
+                first += size
 
     def _change(self, rows: Sequence[Values]) -> None:
         self._run(self._write, [(*row[1:], row[0]) for row in rows])
@@ -167,7 +171,7 @@ class _Postgresql(Bulk):
     def instant(self, at: datetime) -> datetime:
         return at
 
-    def _forms(self, shown: Sequence[Shown]) -> Iterable[Values]:
+    def _columns(self, shown: Sequence[Values]) -> Iterable[Iterable[Any]]:
         return shown
 
     def _rows(self, query: str, values: Values) -> Sequence[Sequence[Any]]:
@@ -203,7 +207,7 @@ def _shown(columns: Sequence[Sequence[Any]]) -> Iterable[Shown]:
     return zip(*instants, *columns[_FIRST:-1], map(_read, columns[-1]), strict=True)
 
 
-@lru_cache(maxsize=_AT_ONCE)
+@lru_cache(maxsize=len(_AT_ONCE))
 def _inserts(rows: int) -> str:
     row = f"({', '.join('?' * len(_NEW))})"
     return f"INSERT INTO chats ({', '.join(_NEW)}) VALUES {', '.join([row] * rows)} ON CONFLICT DO NOTHING"
