@@ -123,13 +123,13 @@ def outside(engine: Engine) -> Iterator[Callable[[str], object]]:
         connection.invalidate()
 
 
-def world(on: Ground, engine: str, size: int = MILLION, *, ripe: int | None = None) -> World:
+def world(on: Ground, engine: str, size: int = MILLION, *, ripe: int | None = None, number: int = 1) -> World:
     """The world of that size on `sqlite` or `postgresql`, made when first asked for; no policy is in use or has ever run.
 
-    With `ripe` the daily rule matches nothing after so many times of the deck.
+    With `ripe` the daily rule matches nothing after so many times of the deck. `number` 2 is another world like the first.
     """
     ripe = size // deck.SIZE if ripe is None else ripe
-    key = ("world", engine, size, ripe)
+    key = ("world", engine, size, ripe, number)
     if key not in on.shared:
         on.shared[key] = _make(on.database(engine), size, ripe)
     found: World = on.shared[key]

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event, insert
+from sqlalchemy import event, insert, text
 
 from chat_hygiene import wiring
 from chat_hygiene.pipeline import evaluate, explain
@@ -192,3 +192,19 @@ def test_an_explanation_asks_many_policies_by_as_many_statements_as_a_few(ledger
     (few, statements), (more, as_many) = counts
     assert (few, more) == (2, 22)
     assert as_many == statements, counts
+
+
+# SQLite plans a statement once, whatever it is asked with.
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_run_is_planned_for_its_own_days_however_many_went_before_on_its_connection(ledger):
+    store(ledger, "resolved", RULES["resolved"])
+    for minutes in range(20):
+        slot = NOW + timedelta(minutes=minutes)
+        evaluate.run(ledger.context, "resolved", trigger="manual", slot=slot, now=NOW)
+    with ledger.reading() as session:
+        plans = text("SELECT statement, generic_plans, custom_plans FROM pg_prepared_statements")
+        kept = session.execute(plans).all()
+    mine = [each for each in kept if "FROM chats" in each.statement and "status" in each.statement]
+    assert {each.statement.split()[0] for each in mine} == {"SELECT", "INSERT"}
+    assert [each.generic_plans for each in mine] == [0] * len(mine)
+    assert all(each.custom_plans > 10 for each in mine)

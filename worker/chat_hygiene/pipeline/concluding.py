@@ -36,6 +36,7 @@ def conclude(
 ) -> Report:
     """Evaluates a run and ends it, or leaves it to await approval; `planned`: restricted to the plan that it put down."""
     name = stored.policy.name
+    candidates.plan_anew(session)
     try:
         compiled = rules.clauses(session, stored.policy, context.settings, now=now)
     except UnknownDeviceError as error:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, literal, or_, select
+from sqlalchemy import ColumnElement, and_, case, exists, func, literal, or_, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -18,6 +18,18 @@ from chat_policies import Clause, Compiled, Funnel
 
 FAILED_AGAIN_AFTER = timedelta(days=7)
 RESURRECTED_AGAIN_AFTER = timedelta(days=7)
+
+
+_THESE_VALUES = text("SET LOCAL plan_cache_mode = force_custom_plan")
+
+
+def plan_anew(session: Session) -> None:
+    """Has PostgreSQL plan the transaction's statements for the days and numbers that they ask with.
+
+    From the tenth run on of one connection it may keep a plan for any values, which cannot know how few chats are old enough.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(_THESE_VALUES)
 
 
 def free(policy_id: int, version: int, *, now: datetime) -> ColumnElement[bool]:
