@@ -2,8 +2,9 @@
 
 A run of the policy, a plan and an approval go through the same clauses. Of a run the stop switch, the brakes and the
 canary judge the candidates, in this order. Most runs may queue all of theirs, and do so at once (`at_once`); of the others
-they are put down first, what passes is queued, and the rest stays put down as withheld. A plan and an approval begin with candidates that are put down already, and can only lose some: a person saw
-that list, so that neither brakes nor canary are asked.
+they are put down first, what passes is queued, and the rest stays put down as withheld. A plan and an approval begin with
+candidates that are put down already, and can only lose some: a person saw that list, so that neither brakes nor canary are
+asked.
 """
 
 from collections.abc import Iterator
