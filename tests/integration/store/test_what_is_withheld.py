@@ -14,6 +14,7 @@ from chat_hygiene.store.tables import (
     holds,
     jobs,
     policies,
+    policy_runs,
     policy_versions,
     run_candidates,
     switches,
@@ -194,7 +195,11 @@ def test_a_job_knows_its_place(world):
     with world.begin() as session:
         session.execute(set_on(jobs, 3, device_id=1))
         session.execute(set_on(jobs, 1, next_attempt_at=NOW + DAY))
-        session.execute(set_on(jobs, 2, policy_id=2))
+        run = {"policy_id": 2, "version": 2, "trigger": "manual", "scheduled_for": NOW, "started_at": NOW}
+        session.execute(
+            insert(policy_runs).values(id=77, mode="enforce", state="done", requested_by="ana", **run)
+        )
+        session.execute(set_on(jobs, 2, policy_id=2, run_id=77))
     with reading(world) as session:
         found = {row["id"]: row for row in map(dict, session.execute(jobs.select()).mappings())}
         places = [upcoming.place(session, found[number]) for number in (1, 2, 3)]
