@@ -17,6 +17,7 @@ from integration.policies import oracle
 
 AGENTS, TEAMS = range(1, 21), range(1, 6)
 TURN = 5
+"""Policies after which the last of them is measured alone."""
 LOOK = 0.05
 """Seconds that somebody waits for an explanation without noticing."""
 
@@ -55,19 +56,20 @@ def _evaluating(found: World, twin: World, engine: str) -> Iterator[Row]:
     held, queued = [], []
 
     def evaluated(where: World, name: str) -> int:
-        found = evaluate.run(where.context, name, trigger="manual", slot=deck.NOW, now=deck.NOW).queued
+        report = evaluate.run(where.context, name, trigger="manual", slot=deck.NOW, now=deck.NOW)
         held.append(resident("self"))
-        return found
+        return report.queued
 
     def alone(name: str) -> float:
+        """What the last of those before cost where it is the only one, and queues as much."""
         twin.forget()
-        return seconds(lambda: evaluated(twin, name))
+        return seconds(lambda: expect(evaluated(twin, name), queued[-1], "queued by one alone"))
 
     def among(names: list[str]) -> float:
         return seconds(lambda: queued.extend(evaluated(found, name) for name in names))
 
-    alone(names[0])
     among(names[:1])
+    alone(names[0])
     found.forget()
     held.clear()
     queued.clear()

@@ -95,6 +95,16 @@ def test_brakes_are_judged_for_each_number_and_each_day(table):
     assert run(table).queued == 2, "the day's two on the other number are not this number's"
 
 
+def test_brakes_are_judged_for_each_policy(table):
+    for name in ("old", "other"):
+        table.policy(name, limits="{max_chats: 2, max_share: 100%, canary: off}")
+    table.number()
+    for number, name in enumerate(("old", "other")):
+        for chat in range(2):
+            table.chat(10 * number + chat)
+        assert run(table, name).queued == 2, "the day's two of the other policy are not this one's"
+
+
 def test_an_approval_leaves_the_day_its_own_limit(table):
     table.policy(limits="{max_chats: 2, max_share: 100%, canary: off}")
     table.number()
