@@ -47,8 +47,9 @@ class Guard(ABC):
     def clause(self, chat: FromClause, when: AllOf) -> Clause:
         """The clause `scope.…` of a policy with this `when`."""
         reach = self.reach(when)
+        sql = self.sql(chat, reach)
         return Clause(
-            f"scope.{self.fact}", self.words(reach), self.sql(chat, reach), wanted=True, facts=(self.fact,)
+            f"scope.{self.fact}", self.words(reach), sql, wanted=True, facts=(self.fact,), bound=sql
         )
 
     @abstractmethod

@@ -56,6 +56,7 @@ def chat(number):
         "device_id": 1,
         "wid": f"{number}@c.us",
         "kind": "chat",
+        "unread": False,
         "status": ("pending" if number // (CHATS // RIPE) % 2 else "resolved") if ripe else "active",
         "chat_ref": f"chat_{number:032d}",
         "key_id": "1",
@@ -65,7 +66,7 @@ def chat(number):
     }
 
 
-def store(ledger, name, when, **limits):
+def store(ledger, name, when, *, unless=None, **limits):
     document = {
         "name": name,
         "mode": "enforce",
@@ -73,6 +74,7 @@ def store(ledger, name, when, **limits):
         "when": when,
         "delete": {"from_whatsapp": True},
         "limits": {"max_chats": 1000, "max_share": "100%", **limits},
+        **({"unless": unless} if unless else {}),
     }
     with ledger.context.sessions.begin() as session:
         change = versions.Change("new", Policy.from_document(document), None, None)
@@ -123,6 +125,35 @@ def test_a_run_reads_the_chats_that_may_be_ripe_and_no_other(ledger, engine, ran
         read = plan(engine, *statement)
         assert not reads_all(engine, read)
         assert any(INDEXES[name] in line for line in read)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_groups_and_what_nobody_has_read_are_passed_over_within_the_index(ledger, engine, ran, name):
+    store(ledger, name, RULES[name], unless={"unread": True})
+    analyse(engine)
+    ran.clear()
+    evaluate.run(ledger.context, name, trigger="manual", slot=NOW, now=NOW)
+    ((_, statement),) = inserted(ran)
+    if engine.dialect.name == "postgresql":
+        read = plan(engine, *statement)
+        mine = [read[place + 1] for place, line in enumerate(read) if INDEXES[name] in line]
+        assert mine
+        assert all("(kind = 'chat'::text)" in line and "(unread = false)" in line for line in mine), read
+    elif INDEXES[name] not in SERVERS_ALONE:
+        assert {"kind", "unread"} <= looked_at_before_the_row(engine, *statement)
+
+
+def looked_at_before_the_row(engine, sql, values):
+    """The columns that SQLite's program takes from the index before it goes to the row."""
+    with engine.connect() as connection:
+        program = connection.exec_driver_sql(f"explain {sql}", values).all()
+    name = "ix_chats_status"
+    keys = [column.name for index in chats.indexes if index.name == name for column in index.columns]
+    seeks = next(place for place, step in enumerate(program) if step.opcode == "DeferredSeek")
+    index, row = program[seeks].p1, program[seeks].p3
+    columns = [step for step in program[seeks:] if step.opcode == "Column" and step.p1 in {index, row}]
+    first = next(place for place, step in enumerate(columns) if step.p1 == row)
+    return {keys[step.p2] for step in columns[:first]}
 
 
 @pytest.mark.parametrize(("limits", "tables"), [

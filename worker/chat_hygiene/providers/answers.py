@@ -4,11 +4,10 @@ Pure functions over one answer; the client in `http` calls them. No message made
 except an error code that is nothing but a code.
 """
 
-import gc
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -144,29 +143,10 @@ def decoded(answer: Answer, *, call: str) -> Any:  # noqa: ANN401 - JSON
 
 def listed(answer: Answer, parse: Callable[[object], _T], *, call: str) -> list[_T]:
     """What `parse` makes of each item of a 2xx answer's list. Raises BadAnswerError."""
-    with _uncollected():
-        items = decoded(answer, call=call)
-        if not isinstance(items, list):
-            raise BadAnswerError(f"{call} answered with something else than a list")
-        found = list(map(parse, items))
-        # Gone before Python looks for cycles again, as it does at once.
-        del items
-    return found
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Python does not look for cycles in here: a page is thousands of objects without one, all of them in use.
-
-    It would look at them again and again while they become more, which takes as long as reading them.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
+    items = decoded(answer, call=call)
+    if not isinstance(items, list):
+        raise BadAnswerError(f"{call} answered with something else than a list")
+    return list(map(parse, items))
 
 
 def _error_code(answer: Answer) -> str | None:

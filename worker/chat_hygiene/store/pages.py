@@ -43,16 +43,16 @@ def store_page(
     known, unknown = _known(many, account, newest, pseudonyms)
     changed: list[Row] = []
     seen: list[int] = []
-    for wid, row in known.items():
+    for wid, (chat_id, named, removed, missing, before) in known.items():
         facts = newest[wid]
-        if row.removed:
-            if not _returned(session, account, row.id, facts, at=read_at, actor=actor):
+        if removed:
+            if not _returned(session, account, chat_id, facts, at=read_at, actor=actor):
                 continue
             stored.returned += 1
-        now = merged(row.shown, shown(facts))
-        if row.missing or row.wid is None or now != row.shown:
-            changed.append(((row.id, wid), now))
-        seen.append(row.id)
+        now = merged(before, shown(facts))
+        if missing or named is None or now != before:
+            changed.append(((chat_id, wid), now))
+        seen.append(chat_id)
     # A chat that was held before it was there keeps the name that the hold knows, made with an older key perhaps.
     held = holds.named(session, [ref for refs in unknown.values() for ref in refs[1:]])
     new: list[Row] = []
@@ -60,8 +60,8 @@ def store_page(
     for wid, refs in unknown.items():
         facts = newest[wid]
         if facts.status != "removed":
-            named = pseudonyms.chosen(refs, named=held)
-            new.append(((account.device_id, wid, *named, hint(wid), at, sweep), _at_first(facts)))
+            ref = pseudonyms.chosen(refs, named=held)
+            new.append(((account.device_id, wid, *ref, hint(wid), at, sweep), _at_first(facts)))
     many.change(changed)
     many.see(seen, sweep=sweep, read_at=read_at)
     many.insert(new)

@@ -10,6 +10,7 @@ import uvicorn
 
 from chat_hygiene.clock import Clock, utc_now
 from chat_hygiene.core.errors import ListenError
+from chat_hygiene.providers.listening import listen
 from chat_hygiene.settings import Settings
 from chat_hygiene.web.app import create_app
 from chat_hygiene.web.users import users_of
@@ -90,8 +91,7 @@ class WebServer:
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=128)
+        return listen(host, port)
     except OSError as error:
         raise ListenError(
             f"the web process cannot listen on {host} port {port}: {error.strerror}",

@@ -18,6 +18,7 @@ from chat_hygiene.core.errors import InvalidInputError
 from chat_hygiene.providers.fake.api import PREFIX, respond, routed
 from chat_hygiene.providers.fake.messages import Answer, Call, Seen, json_answer
 from chat_hygiene.providers.fake.world import World
+from chat_hygiene.providers.listening import listen
 
 
 class RunningServer:
@@ -57,9 +58,7 @@ class RunningServer:
 def serve(world: World, host: str = "127.0.0.1", port: int = 0) -> RunningServer:
     """Serves the world from now on; port 0 takes a free one. Raises InvalidInputError when the port cannot be had."""
     try:
-        listener = socket.create_server(
-            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
-        )
+        listener = listen(host, port)
     except OSError as error:
         raise InvalidInputError(
             f"the fake API cannot listen on {host} port {port}: {error.strerror}", fix="choose another port"

@@ -1,0 +1,49 @@
+"""The connections that our servers accept: the end of an answer waits for nobody."""
+
+import os
+import socket
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from chat_hygiene.providers.fake.server import serve
+from chat_hygiene.providers.fake.world import World
+from chat_hygiene.settings import load_settings
+from chat_hygiene.web.server import WebServer
+from support.site import KEYS
+from support.world import NOW
+
+
+@contextmanager
+def fake(_folder):
+    with serve(World(now=lambda: NOW, token="t")) as server:
+        yield server
+
+
+@contextmanager
+def web(folder):
+    settings = load_settings(database_url=f"sqlite:///{folder}/none.db", web_port=0, **KEYS)
+    with WebServer(settings) as server:
+        yield server
+
+
+def accepted(address):
+    """This process's end of the connection whose other end has that address."""
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(OSError), socket.socket(fileno=os.dup(int(each.name))) as found:
+            if found.getpeername() == address:
+                return found.dup()
+    raise AssertionError("nobody accepted it")
+
+
+@pytest.mark.parametrize("serving", [fake, web])
+def test_what_is_accepted_sends_at_once(serving, tmp_path):
+    with serving(tmp_path) as server:
+        there = urlsplit(server.url)
+        with socket.create_connection((there.hostname, there.port)) as client:
+            client.sendall(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
+            assert client.recv(9) == b"HTTP/1.1 "  # so it was accepted
+            with accepted(client.getsockname()) as end:
+                assert end.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
