@@ -1,6 +1,6 @@
 -- Made by `make docs`, as `chat-hygiene db grants --app chat_hygiene_app` prints it.
 -- Lets role chat_hygiene_app do the work of chat-hygiene, and only add to audit_events, audit_seals, policy_versions.
--- Schema 0011; run it again after each upgrade, as the owner of the tables: psql --set ON_ERROR_STOP=1 --file FILE
+-- Schema 0012; run it again after each upgrade, as the owner of the tables: psql --set ON_ERROR_STOP=1 --file FILE
 -- A new role has no password yet: \password chat_hygiene_app
 BEGIN;
 DO $grants$

@@ -1,5 +1,5 @@
 -- Made by `make docs`, as `chat-hygiene db grants --role report` prints it.
--- Lets role report read the report views of chat-hygiene, and nothing else. Schema 0011; run it again after each upgrade.
+-- Lets role report read the report views of chat-hygiene, and nothing else. Schema 0012; run it again after each upgrade.
 -- Run it as the owner of the tables, or as a superuser: psql --set ON_ERROR_STOP=1 --file FILE
 -- A new role has no password yet: \password report
 BEGIN;

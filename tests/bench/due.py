@@ -139,9 +139,10 @@ def _hurry(session: Session) -> None:
 
 
 def _analyze(settings: Settings) -> None:
-    # As autovacuum would have by then, and as SQLite is never asked to.
+    # As autovacuum and a checkpoint would have by then, and as SQLite is never asked to.
     if settings.sqlite_file is None:
         engine = create_engine(settings.database_url.get_secret_value())
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.exec_driver_sql("vacuum analyze")
+            connection.exec_driver_sql("checkpoint")
         engine.dispose()
