@@ -49,6 +49,7 @@ class _Side:
         self.settings: Settings = settings(on.database(engine), self.api)
         self.ledger: Ledger = stack.enter_context(due(self.settings, self.api))
         expect(self.queued(), count, "jobs that are due")
+        self.claims: list[float] = []
         self._service = Service(self.settings, stop=lambda: False)
         stack.callback(self._service.close)
         self._loop = asyncio.new_event_loop()
@@ -61,8 +62,8 @@ class _Side:
         with self.ledger.reading() as session:
             return session.execute(select(func.count()).where(jobs.c.state == "queued")).scalar_one()
 
-    def claims(self) -> list[float]:
-        """The seconds of each claim of a batch, rolled back so that the backlog stays."""
+    def claim(self) -> float:
+        """The seconds of all but one in a hundred of many claims of a batch, each rolled back so that the backlog stays."""
         taken = []
         context = self.ledger.context
         for number in range(CLAIMS):
@@ -81,7 +82,8 @@ class _Side:
                 taken.append(time.perf_counter() - begun)
                 expect(len(found), BATCH, "jobs claimed")
                 session.rollback()
-        return taken
+        self.claims += taken
+        return statistics.quantiles(taken, n=100)[98]
 
     def start(self) -> float:
         """From the start of a worker to its first DELETE, at the server; it drains on for a moment and ends."""
@@ -118,16 +120,16 @@ class _Side:
 def _rows(engine: str, small: _Side, large: _Side) -> Iterator[Row]:
     sizes = f"{large.count:,} due jobs, {engine}"
     against = f"with {small.count:,} due jobs"
-    a, b = small.claims(), large.claims()
-    p99 = [statistics.quantiles(each, n=100)[98] for each in (a, b)]
+    few, many = medians(small.claim, large.claim)
+    usual = [statistics.median(side.claims) for side in (small, large)]
     yield Row(
         name=f"claim a batch of {BATCH} of {sizes}",
         target=f"≤ {ms(CLAIM)} at the 99th percentile",
-        ratio=p99[1] / CLAIM,
+        ratio=many / CLAIM,
         limit=1.0,
-        product=f"{ms(p99[1])} (median {ms(statistics.median(b))})",
-        reference=f"{ms(p99[0])} (median {ms(statistics.median(a))}) {against}",
-        counted=f"{CLAIMS} claims of {BATCH} jobs each",
+        product=f"{ms(many)} (median {ms(usual[1])})",
+        reference=f"{ms(few)} (median {ms(usual[0])}) {against}",
+        counted=f"{ROUNDS} × {CLAIMS} claims of {BATCH} jobs each",
     )
     few, many = medians(small.start, large.start)
     yield Row(

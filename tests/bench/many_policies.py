@@ -68,6 +68,7 @@ def _evaluating(found: World, twin: World, engine: str) -> Iterator[Row]:
     def among(names: list[str]) -> float:
         return seconds(lambda: queued.extend(evaluated(found, name) for name in names))
 
+    found.forget()
     among(names[:1])
     alone(names[0])
     found.forget()
