@@ -18,7 +18,7 @@ from chat_hygiene.core.errors import InvalidInputError
 from chat_hygiene.providers.fake.api import PREFIX, respond, routed
 from chat_hygiene.providers.fake.messages import Answer, Call, Seen, json_answer
 from chat_hygiene.providers.fake.world import World
-from chat_hygiene.providers.listening import listen
+from chat_hygiene.providers.listening import listen, wait_for
 
 
 class RunningServer:
@@ -41,7 +41,7 @@ class RunningServer:
 
     def wait(self) -> None:
         """Blocks until the server ends or this thread is interrupted."""
-        self._thread.join()
+        wait_for(self._thread)
 
     def close(self) -> None:
         """Cuts every connection and ends; may be called twice."""
