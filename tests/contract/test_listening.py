@@ -1,7 +1,9 @@
-"""The connections that our servers accept: the end of an answer waits for nobody."""
+"""Our servers: the end of an answer waits for nobody, and who waits for their own end hears of signals."""
 
 import os
+import signal
 import socket
+import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,6 +12,7 @@ import pytest
 
 from chat_hygiene.providers.fake.server import serve
 from chat_hygiene.providers.fake.world import World
+from chat_hygiene.providers.listening import wait_for
 from chat_hygiene.settings import load_settings
 from chat_hygiene.web.server import WebServer
 from support.site import KEYS
@@ -47,3 +50,18 @@ def test_what_is_accepted_sends_at_once(serving, tmp_path):
             assert client.recv(9) == b"HTTP/1.1 "  # so it was accepted
             with accepted(client.getsockname()) as end:
                 assert end.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_a_signal_that_wakes_nobody_ends_the_wait_all_the_same():
+    over, heard = threading.Event(), []
+    serving = threading.Thread(target=lambda: heard.append(over.wait(20)))
+    serving.start()
+    before = signal.signal(signal.SIGUSR1, lambda *_: over.set())
+    # To another thread, while the main one, which handles it, is blocked.
+    sender = threading.Timer(0.2, lambda: signal.pthread_kill(serving.ident, signal.SIGUSR1))
+    sender.start()
+    try:
+        wait_for(serving)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert heard == [True]
