@@ -28,6 +28,8 @@ class Guard(ABC):
     fact: str
     named_by: type[Condition]
     default: frozenset[object]
+    indexed = False
+    """Whether an index of ripe chats holds the fact."""
 
     def named(self, condition: Condition) -> bool:
         """Whether the condition names the fact, outside any `not`."""
@@ -48,8 +50,9 @@ class Guard(ABC):
         """The clause `scope.…` of a policy with this `when`."""
         reach = self.reach(when)
         sql = self.sql(chat, reach)
+        bound = sql if self.indexed else None
         return Clause(
-            f"scope.{self.fact}", self.words(reach), sql, wanted=True, facts=(self.fact,), bound=sql
+            f"scope.{self.fact}", self.words(reach), sql, wanted=True, facts=(self.fact,), bound=bound
         )
 
     @abstractmethod
@@ -71,6 +74,7 @@ class KindGuard(Guard):
     fact = "kind"
     named_by = Kind
     default = frozenset({"chat"})
+    indexed = True
 
     def values(self, condition: Condition) -> frozenset[object]:
         """The kinds written."""

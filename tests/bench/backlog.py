@@ -63,7 +63,7 @@ class _Side:
             return session.execute(select(func.count()).where(jobs.c.state == "queued")).scalar_one()
 
     def claim(self) -> float:
-        """The seconds of all but one in a hundred of many claims of a batch, each rolled back so that the backlog stays."""
+        """The 99th percentile of many claims of a batch, in seconds; each is rolled back, so that the backlog stays."""
         taken = []
         context = self.ledger.context
         for number in range(CLAIMS):
@@ -121,7 +121,7 @@ def _rows(engine: str, small: _Side, large: _Side) -> Iterator[Row]:
     sizes = f"{large.count:,} due jobs, {engine}"
     against = f"with {small.count:,} due jobs"
     few, many = medians(small.claim, large.claim)
-    usual = [statistics.median(side.claims) for side in (small, large)]
+    usual = [statistics.median(side.claims[CLAIMS:]) for side in (small, large)]  # without the warm-up
     yield Row(
         name=f"claim a batch of {BATCH} of {sizes}",
         target=f"≤ {ms(CLAIM)} at the 99th percentile",

@@ -66,7 +66,6 @@ def _evaluating(found: World, twin: World, engine: str) -> Iterator[Row]:
         twin.forget()
         return seconds(lambda: expect(evaluated(twin, name), queued[-1], "queued by one alone"))
 
-    found.forget()
     among(names[0])
     alone(names[0])
     found.forget()
@@ -94,9 +93,9 @@ def _evaluating(found: World, twin: World, engine: str) -> Iterator[Row]:
     )
     yield Row(
         f"memory of the process, {what}",
-        "≤ 1.1 × after the first",
+        "≤ 20 MiB more than after the first",
         last / first,
-        1.1,
+        (first + 20) / first,
         f"{last:,.0f} MiB at most",
         f"{first:,.0f} MiB",
         counted,
@@ -113,6 +112,7 @@ def _explaining(found: World, engine: str, rules: dict[str, dict[str, object]]) 
     yield _explained(found, engine, rules, matched, "that one matches and has not queued", judged)
     evaluate.run(found.context, "agent-1-team-1", trigger="manual", slot=deck.NOW, now=deck.NOW)
     yield _explained(found, engine, rules, matched, "that one has queued")
+    found.forget()
 
 
 def _explained(

@@ -1,18 +1,16 @@
 """Our servers: the end of an answer waits for nobody, and who waits for their own end hears of signals."""
 
-import os
 import signal
 import socket
 import threading
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
 
+from chat_hygiene.listening import wait_for
 from chat_hygiene.providers.fake.server import serve
 from chat_hygiene.providers.fake.world import World
-from chat_hygiene.providers.listening import wait_for
 from chat_hygiene.settings import load_settings
 from chat_hygiene.web.server import WebServer
 from support.site import KEYS
@@ -32,15 +30,6 @@ def web(folder):
         yield server
 
 
-def accepted(address):
-    """This process's end of the connection whose other end has that address."""
-    for each in Path("/proc/self/fd").iterdir():
-        with suppress(OSError), socket.socket(fileno=os.dup(int(each.name))) as found:
-            if found.getpeername() == address:
-                return found.dup()
-    raise AssertionError("nobody accepted it")
-
-
 @pytest.mark.parametrize("serving", [fake, web])
 def test_what_is_accepted_sends_at_once(serving, tmp_path):
     with serving(tmp_path) as server:
@@ -48,8 +37,9 @@ def test_what_is_accepted_sends_at_once(serving, tmp_path):
         with socket.create_connection((there.hostname, there.port)) as client:
             client.sendall(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
             assert client.recv(9) == b"HTTP/1.1 "  # so it was accepted
-            with accepted(client.getsockname()) as end:
-                assert end.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            (accepted,) = server._server.server_state.connections
+            end = accepted.transport.get_extra_info("socket")
+            assert end.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_signal_that_wakes_nobody_ends_the_wait_all_the_same():

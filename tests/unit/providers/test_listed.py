@@ -14,6 +14,6 @@ def refuse(_item):
     ("body", "words"),
     [(b'["a"]', "no usable id"), (b"{}", "something else than a list"), (b"[", "is not JSON")],
 )
-def test_one_item_that_cannot_be_used_spoils_the_page(body, words):
+def test_a_page_that_cannot_be_used_is_refused(body, words):
     with pytest.raises(BadAnswerError, match=words):
         listed(Answer(200, {}, body), refuse, call="GET /chats")

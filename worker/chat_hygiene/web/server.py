@@ -10,7 +10,7 @@ import uvicorn
 
 from chat_hygiene.clock import Clock, utc_now
 from chat_hygiene.core.errors import ListenError
-from chat_hygiene.providers.listening import listen, wait_for
+from chat_hygiene.listening import listen, wait_for
 from chat_hygiene.settings import Settings
 from chat_hygiene.web.app import create_app
 from chat_hygiene.web.users import users_of

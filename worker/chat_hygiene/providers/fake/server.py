@@ -15,10 +15,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from chat_hygiene.core.errors import InvalidInputError
+from chat_hygiene.listening import listen, wait_for
 from chat_hygiene.providers.fake.api import PREFIX, respond, routed
 from chat_hygiene.providers.fake.messages import Answer, Call, Seen, json_answer
 from chat_hygiene.providers.fake.world import World
-from chat_hygiene.providers.listening import listen, wait_for
 
 
 class RunningServer:
