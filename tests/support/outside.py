@@ -48,6 +48,17 @@ class Outside:
     lock: threading.RLock = field(default_factory=threading.RLock)
     url: str = ""
 
+    def hold(self, *, after: int) -> threading.Event:
+        """However busy the machine is, no DELETE but the first few acts before the event is set (or 20 s are over)."""
+        told = threading.Event()
+
+        def watch(moment: str, call: Call) -> None:
+            if moment == "received" and call.method == "DELETE" and len(self.deletes()) > after:
+                told.wait(20)
+
+        self.watch = watch
+        return told
+
     def add_device(self, device: str, alias: str) -> None:
         self.devices.append(
             {

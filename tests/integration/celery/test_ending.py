@@ -2,7 +2,6 @@
 
 import signal
 from collections import Counter
-from threading import Event
 
 import pytest
 
@@ -24,14 +23,7 @@ def test_no_call_is_lost_and_no_lease_is_left(deployment, sent, group):
     world = deployment.world
     inbox.fill(world, 1000, seed=43)
     doomed = inbox.doomed(world)
-    told = Event()
-
-    def hold(moment, call):
-        # However busy the machine is: nothing but the first few is deleted before the worker was told.
-        if moment == "received" and call.method == "DELETE" and len(world.deletes()) > 8:
-            told.wait(20)
-
-    world.watch, world.slow_delete = hold, 0.5
+    world.slow_delete, told = 0.5, world.hold(after=8)
     deployment.make_due()
     worker = deployment.worker()
     beat = deployment.beat()
