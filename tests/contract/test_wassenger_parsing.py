@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chat_hygiene.core.errors import BadAnswerError
@@ -22,7 +22,6 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=6,
 )
-unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 ODD_INSTANTS = [
     "2026-02-30T00:00:00Z",
     "0001-01-01T00:00:00+14:00",
@@ -69,7 +68,6 @@ def usable(facts: ChatFacts | DeviceFacts) -> None:
                 assert text is None or isinstance(text, bool) or text.utcoffset().total_seconds() == 0
 
 
-@unhurried
 @given(st.fixed_dictionaries({"id": st.just("1@c.us"), "labels": JSON}) | JSON, of_model(MODELS["ioChat"]))
 def test_a_chat_of_the_vendors_model_parses_whatever_is_absent_or_of_another_type(more, chat):
     chat = {**chat, **more} if isinstance(chat, dict) and isinstance(more, dict) else chat
@@ -83,7 +81,6 @@ def test_a_chat_of_the_vendors_model_parses_whatever_is_absent_or_of_another_typ
     readable_labels(chat)
 
 
-@unhurried
 @given(of_model(MODELS["device"]))
 def test_a_device_of_the_vendors_model_parses_whatever_is_absent_or_of_another_type(device):
     try:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chat_hygiene.core.errors import BadAnswerError
@@ -20,7 +20,6 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=6,
 )
-unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 NUMBER = "61b37a069cba0c15d6c89757"
 
 
@@ -68,7 +67,6 @@ def test_without_a_usable_number_an_event_tells_nothing(device):
     assert parse_notice(event("chat:update", {"id": "a@c.us"}, device)) is None
 
 
-@unhurried
 @given(JSON)
 def test_whatever_a_stranger_sends_is_a_notice_or_nothing(sent):
     for body in (sent, event("chat:update", sent), {"event": "chat:update", "device": sent}):

@@ -192,7 +192,7 @@ def test_the_sample_holds():
     assert "another audit key" in other.problem
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_any_byte_that_differs_is_found(data):
     whole = bytearray(sample())
@@ -201,7 +201,7 @@ def test_any_byte_that_differs_is_found(data):
     assert check(bytes(whole)).problem is not None
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_any_field_that_differs_is_found_also_when_it_is_spelt_as_we_do(data):
     document = json.loads(sample())
@@ -221,7 +221,7 @@ def test_any_field_that_differs_is_found_also_when_it_is_spelt_as_we_do(data):
     assert check(text).problem is not None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.binary(max_size=200)
     | st.recursive(st.none() | st.integers() | st.text(), st.lists, max_leaves=5).map(

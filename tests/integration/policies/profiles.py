@@ -12,7 +12,6 @@ def cases(number):
     return settings(
         max_examples=number * 20 if _SEARCH else number,
         derandomize=not _SEARCH,
-        deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
         phases=[Phase.generate, Phase.shrink],

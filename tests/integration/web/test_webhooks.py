@@ -113,7 +113,7 @@ def test_what_is_no_json_object_is_a_bad_request(site, known):
     assert hinted(known) == ([], [])
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(st.one_of(JSON.map(json.dumps).map(str.encode), st.binary(), JSON.map(lambda data: event(data=data)),
                  JSON.map(lambda device: event(device=device)), JSON.map(lambda name: event(name=name))))  # fmt: skip
 def test_whatever_is_sent_is_taken_or_refused_and_never_breaks_it(site, body):
