@@ -3,7 +3,7 @@
 import signal
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -40,6 +40,20 @@ def test_what_is_accepted_sends_at_once(serving, tmp_path):
             (accepted,) = server._server.server_state.connections
             end = accepted.transport.get_extra_info("socket")
             assert end.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_a_fake_that_ends_while_it_accepts_leaves_no_connection_open():
+    for _ in range(20):
+        with serve(World(now=lambda: NOW, token="t")) as server, ExitStack() as stack:
+            there = urlsplit(server.url)
+            clients = [
+                stack.enter_context(socket.create_connection((there.hostname, there.port), timeout=5))
+                for _ in range(10)
+            ]
+            server.close()
+            for client in clients:
+                with suppress(ConnectionResetError):
+                    assert client.recv(1) == b""
 
 
 def test_a_signal_that_wakes_nobody_ends_the_wait_all_the_same():

@@ -184,13 +184,17 @@ class _Server(uvicorn.Server):
         await self._stop.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for listener in sockets or []:
+            self._loop.remove_reader(listener)
+        # What was accepted a moment ago is a connection when the loop's task for it is over. Without its server it would never
+        # become one, and stay open: asyncio drops it then.
+        answering = self.server_state.tasks
+        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()} - answering)
         for server in self.servers:
             server.close()
-        for listener in sockets or []:
-            listener.close()
         for connection in list(self.server_state.connections):
             connection.transport.abort()
-        await asyncio.gather(*self.server_state.tasks)
+        await asyncio.gather(*answering)
 
     def stop(self) -> None:
         self._up.wait()
