@@ -45,6 +45,7 @@ def test_a_policy_that_becomes_due_runs_without_any_command_also_when_stopped_in
     assert first.said().startswith("✔ "), "something else is said first"
     assert page(first, "/healthz") == 200
     first.tell(signal.SIGINT)
+    until(lambda: "ending" in first.said(), "it says that it ends", first)
     told.set()
     assert first.ended() == 0, first.said()
     assert len(world.deletes()) < len(doomed), "it was over before it was told: the test proves nothing"
