@@ -42,7 +42,7 @@ class Stage(Protocol):
     deleter: Deleter
     subscriber: Subscriber
     hurried_reader: Reader
-    """Its deadline, and that of `hurried_deleter`, is a fraction of a second."""
+    """Its deadline, and that of `hurried_deleter`, is a second: enough to connect, on any machine."""
     hurried_deleter: Deleter
 
     def add_chat(self, wid: str, *, last_message_at: datetime = NOW) -> None: ...

@@ -75,7 +75,7 @@ async def stage() -> AsyncIterator[WassengerStage]:
     world = World(now=lambda: NOW, token=TOKEN)
     world.add_device(device_record(DEVICE))
     with serve(world) as server:
-        patient, hurried = settings_for(server.url), settings_for(server.url, deadline=0.4)
+        patient, hurried = settings_for(server.url), settings_for(server.url, deadline=1)
         sides = [
             side(settings, lambda: NOW)
             for settings, side in (
