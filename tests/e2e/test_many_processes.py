@@ -60,6 +60,7 @@ def test_many_processes_do_each_thing_once(deployment):
     doomed = inbox.doomed(world)
     assert len(doomed) == DEVICES * GOING
     apply(deployment.env, POLICIES)
+    both = world.hold(after=0)
     slots = Slots(deployment)
     slots.come_due()
     deleters = [deployment.start(*CELERY, "worker", "-Q", "delete") for _ in range(2)]
@@ -72,6 +73,10 @@ def test_many_processes_do_each_thing_once(deployment):
     def deleted() -> int:
         return deployment.states().get("deleted", 0)
 
+    # One claims most of the jobs at once, and would have the rest as well before a slower one comes.
+    owners = "select count(distinct lease_owner) from jobs"
+    until(lambda: sql(owners) == [(2,)], "both deleters have claimed", *processes)
+    both.set()
     for share in (0.1, 0.3, 0.5, 0.7, 0.9):
         until(lambda share=share: deleted() >= share * len(doomed), "deleting goes on", *processes)
         until(slots.claimed, "the slot is claimed", *processes)

@@ -107,13 +107,15 @@ def test_a_rate_limit_stops_everything_about_the_device_and_nothing_about_others
     queued.world.add_device(device_record(OTHER, alias="Other"))
     for number in range(10, 15):
         queued.chat(number, device=OTHER)
+    queued.overrides = {"read_only": True}
     queued.run()
+    queued.overrides = {}
     queued.offset += timedelta(days=1, minutes=1)
     queued.world.script(faults.rate_limited("600", on=On(device=DEVICE, times=None)))
     before = len(queued.world.seen())
     assert drained(queued).worked == 5
     calls = [seen.call for seen in queued.world.seen()[before:] if seen.call.device == DEVICE]
-    assert len(calls) <= 8, "what was out already, and nothing after"
+    assert 1 <= len(calls) <= 8, "what was out already, and nothing after"
     assert queued.sql("select max(attempts) from jobs") == [(1,)]
 
 
